@@ -1,0 +1,295 @@
+"""The stack: embeddings, blocks, final norm. It knows contracts, and no variant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from lightformer import attention, block, feedforward, init, norm, position
+from lightformer.attention import AttentionContext, AttentionSpec
+from lightformer.block import Block, BlockParts, BlockSpec
+from lightformer.cache import Cache, KeyValueCache
+from lightformer.dimensions import Dimensions
+from lightformer.embeddings import Embeddings
+from lightformer.errors import ConfigError
+from lightformer.feedforward import FeedForwardSpec
+from lightformer.init import InitSpec
+from lightformer.masks import AttentionMask, MaskRule
+from lightformer.norm import Norm, NormSpec
+from lightformer.position import NoPosition, Position, PositionSpec, default_positions
+
+
+@dataclass(frozen=True)
+class LayerPattern:
+    """What one layer of a pattern has of its own; the rest is as the backbone says.
+
+    Args:
+        attention: how positions look at one another
+        position: how positions are told apart in this layer's attention
+        feedforward: what each position does on its own
+    """
+
+    attention: AttentionSpec | None = None
+    position: PositionSpec | None = None
+    feedforward: FeedForwardSpec | None = None
+
+
+class LayerParts(NamedTuple):
+    """What one layer is made of, its pattern applied."""
+
+    attention: AttentionSpec
+    position: PositionSpec
+    feedforward: FeedForwardSpec
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """A stack of transformer blocks: its sizes, and the parts it is made of.
+
+    Args:
+        hidden_size: width of the residual stream
+        num_layers: number of blocks
+        num_heads: number of attention heads
+        head_dim: width of a head; hidden_size / num_heads by default
+        intermediate_size: width inside the feed-forwards; 4 * hidden_size by default
+        max_seq_len: longest sequence that the model is meant for
+        num_segments: number of token types, 2 for pairs of texts; 0 for none
+        is_causal: whether a position sees only what stands before it; the task decides by default
+        dropout: probability of dropping an element of the embeddings, and of what each part adds
+        scale_embeddings: whether token vectors are multiplied by sqrt(hidden_size)
+        norm_embeddings: whether the sum of the embeddings is normalised
+        attention: how positions look at one another
+        position: how positions are told apart
+        feedforward: what each position does on its own
+        norm: how vectors are brought to a common scale
+        block: how these are wired
+        pattern: layers that differ, repeated over the depth: layer i takes entry i modulo their number
+        init: which values the parameters start from
+    """
+
+    hidden_size: int = 256
+    num_layers: int = 4
+    num_heads: int = 4
+    head_dim: int | None = None
+    intermediate_size: int | None = None
+    max_seq_len: int = 512
+    num_segments: int = 0
+    is_causal: bool | None = None
+    dropout: float = 0.0
+    scale_embeddings: bool = False
+    norm_embeddings: bool = False
+    attention: AttentionSpec = attention.mha()  # noqa: RUF009 (specs are frozen)
+    position: PositionSpec = position.rope()  # noqa: RUF009
+    feedforward: FeedForwardSpec = feedforward.mlp()  # noqa: RUF009
+    norm: NormSpec = norm.layer_norm()  # noqa: RUF009
+    block: BlockSpec = block.pre_norm()  # noqa: RUF009
+    pattern: list[LayerPattern] = field(default_factory=list)
+    init: InitSpec = init.scaled_normal()  # noqa: RUF009
+
+    def __post_init__(self) -> None:
+        if self.head_dim is None and self.num_heads > 0 and self.hidden_size % self.num_heads:
+            raise ConfigError(
+                f"hidden_size must be a multiple of num_heads, but {self.hidden_size} is not one of "
+                f"{self.num_heads}."
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout must be at least 0 and below 1, but is {self.dropout}.")
+        if self.num_segments < 0:
+            raise ConfigError(f"num_segments must not be negative, but is {self.num_segments}.")
+        self.dimensions()
+
+    def dimensions(self, layer: int = 0) -> Dimensions:
+        """Returns the sizes that each part of a layer is given."""
+        heads = max(1, self.num_heads)
+        return Dimensions(
+            hidden_size=self.hidden_size,
+            num_heads=self.num_heads,
+            head_dim=self.hidden_size // heads if self.head_dim is None else self.head_dim,
+            intermediate_size=self.intermediate_size or 4 * self.hidden_size,
+            num_layers=self.num_layers,
+            max_seq_len=self.max_seq_len,
+            layer=layer,
+        )
+
+    def layer(self, number: int) -> LayerParts:
+        """Returns which parts one layer is made of."""
+        own = self.pattern[number % len(self.pattern)] if self.pattern else LayerPattern()
+        return LayerParts(
+            own.attention or self.attention,
+            own.position or self.position,
+            own.feedforward or self.feedforward,
+        )
+
+
+class Backbone(nn.Module):
+    """Turns token ids into hidden states: an encoder, a decoder, or a decoder that reads an encoder.
+
+    Args:
+        config: sizes and parts
+        vocab_size: number of token ids
+        is_causal: whether a position sees only what stands before it; `config.is_causal` by default
+        has_memory: whether each block also attends to another sequence, given to `forward` as `memory`
+    """
+
+    def __init__(
+        self,
+        config: BackboneConfig,
+        vocab_size: int,
+        *,
+        is_causal: bool | None = None,
+        has_memory: bool = False,
+    ) -> None:
+        super().__init__()
+        if vocab_size < 1:
+            raise ConfigError(f"vocab_size must be at least 1, but is {vocab_size}.")
+        self.config = config
+        self.is_causal = bool(config.is_causal) if is_causal is None else is_causal
+        self.embeddings = Embeddings(
+            vocab_size,
+            config.num_segments,
+            config.hidden_size,
+            norm=self._new_norm() if config.norm_embeddings else None,
+            scale=config.hidden_size**0.5 if config.scale_embeddings else 1.0,
+            dropout=config.dropout,
+        )
+        # The first acts on the embeddings. Layers with the same position share it, and what it computes.
+        specs = [config.layer(i).position for i in range(config.num_layers)]
+        kinds = list(dict.fromkeys([config.position, *specs]))
+        self.positions = nn.ModuleList(spec(config.dimensions()) for spec in kinds)
+        self._position_of_layer = [kinds.index(spec) for spec in specs]
+        self.blocks = nn.ModuleList(self._block(i, has_memory) for i in range(config.num_layers))
+        self.norm = self.blocks[-1].final_norm(self._new_norm) if self.blocks else self._new_norm()
+        self._cross_position = NoPosition(config.dimensions())
+        config.init(config.dimensions())(self)
+
+    def _new_norm(self) -> Norm:
+        return self.config.norm(self.config.hidden_size)
+
+    def _position(self, layer: int) -> Position:
+        return cast(Position, self.positions[self._position_of_layer[layer]])
+
+    def _block(self, layer: int, has_memory: bool) -> Block:
+        dims, parts = self.config.dimensions(layer), self.config.layer(layer)
+        own = parts.attention(dims)
+        own.check_position(self._position(layer))
+        return self.config.block(
+            BlockParts(
+                attention=own,
+                cross_attention=parts.attention(dims) if has_memory else None,
+                feedforward=parts.feedforward(dims),
+                new_norm=self._new_norm,
+                dropout=self.config.dropout,
+            )
+        )
+
+    @property
+    def longest(self) -> int | None:
+        """How many positions there are; None where there is no end."""
+        return self.positions[0].longest
+
+    def new_cache(self) -> Cache:
+        """Returns an empty memory, for `forward`."""
+        layers = [layer.attention.new_cache() for layer in self.blocks]
+        crossed = [KeyValueCache() for layer in self.blocks if layer.cross_attention is not None]
+        return Cache(layers=layers, cross_layers=list(crossed))
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        document_ids: Tensor | None = None,
+        prefix_lengths: Tensor | None = None,
+        rule: MaskRule | None = None,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        cache: Cache | None = None,
+        weights: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Returns hidden states, (batch, seq, hidden).
+
+        Args:
+            input_ids: (batch, seq)
+            attention_mask: (batch, seq) bool, False on padding; with a cache, of the new tokens or of all
+            token_type_ids: (batch, seq), the segment of each token
+            position_ids: (batch or 1, seq); by default they count the tokens of each document from 0
+            document_ids: (batch, seq), where several documents share a row: none looks into another
+            prefix_lengths: (batch,), so many tokens are seen by all, in a causal model
+            rule: any further condition on who looks at whom
+            memory: (batch, key, hidden), hidden states of another sequence
+            memory_mask: (batch, key) bool, False on its padding
+            cache: from `new_cache`; it is filled, and later calls go on where it ends
+            weights: an empty list, to which the layers append their attention weights
+        """
+        batch, seq_len = input_ids.shape
+        start = 0 if cache is None else cache.length
+        is_token = attention_mask
+        if cache is not None:
+            is_token = cache.add_tokens(attention_mask, batch, seq_len)
+        if position_ids is None:
+            position_ids = default_positions(
+                seq_len, start, is_token, document_ids, input_ids.device
+            )
+        self._check_length(start + seq_len)
+        key_positions = _with_old(cache, position_ids)
+        context = AttentionContext(
+            mask=AttentionMask(
+                is_causal=self.is_causal,
+                prefix_lengths=prefix_lengths,
+                is_token=is_token,
+                query_documents=document_ids,
+                key_documents=document_ids,
+                rule=rule,
+                query_start=start,
+            ),
+            position=self.positions[0],
+            query_positions=position_ids,
+            key_positions=key_positions,
+            weights=weights,
+        )
+        crossed = self._cross_context(memory, memory_mask, position_ids)
+        states = self.embeddings(input_ids, token_type_ids, position_ids, self.positions[0])
+        for i, layer in enumerate(self.blocks):
+            own = context.for_layer(self._position(i), cache.layers[i] if cache else None)
+            if crossed is not None:
+                kept = cache.cross_layers[i] if cache else None
+                crossed = crossed.for_layer(self._cross_position, kept)
+            states = layer(states, own, crossed)
+        if cache is not None:
+            cache.length, cache.is_token = start + seq_len, is_token
+            cache.position_ids = key_positions
+        return self.norm(states)  # (batch, seq, hidden)
+
+    def _cross_context(
+        self, memory: Tensor | None, memory_mask: Tensor | None, position_ids: Tensor
+    ) -> AttentionContext | None:
+        if memory is None:
+            return None
+        return AttentionContext(
+            mask=AttentionMask(is_token=memory_mask),
+            position=self._cross_position,
+            query_positions=position_ids,
+            key_positions=torch.arange(memory.shape[1], device=memory.device)[None],
+            memory=memory,
+        )
+
+    def _check_length(self, seq_len: int) -> None:
+        if self.longest is not None and seq_len > self.longest:
+            raise ConfigError(
+                f"A sequence must not be longer than max_seq_len, which is {self.longest}, but one has "
+                f"{seq_len} tokens; raise max_seq_len, or choose a position without an end (rope, alibi)."
+            )
+
+
+def _with_old(cache: Cache | None, position_ids: Tensor) -> Tensor:
+    """Position ids of all keys: those in the cache, then the new ones."""
+    if cache is None or cache.position_ids is None:
+        return position_ids
+    old = cache.position_ids
+    rows = max(old.shape[0], position_ids.shape[0])
+    return torch.cat((old.expand(rows, -1), position_ids.expand(rows, -1)), dim=1)

@@ -1,0 +1,281 @@
+"""What there is to choose from, read from source without running it.
+
+The catalogue lists each part that a `@register("kind", "name")` names, each task and each data module,
+of the package itself and of every plugin, with its options and docs. From it the command line gives
+help and finds mistakes in a config before anything heavy is imported.
+This module imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lightformer import source as src
+from lightformer.errors import ConfigError, did_you_mean
+from lightformer.plugins import Source, find_module, find_sources
+from lightformer.registry import KINDS
+from lightformer.source import Module, Option
+
+BASES = {"model": ("lightformer.tasks", "Task"), "data": ("lightformer.data", "DataModule")}
+"""What a config chooses by the name of its class: key -> package and name of the base class."""
+
+BUILT_IN = "built-in"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that a config can name."""
+
+    kind: str
+    name: str
+    path: str
+    """Dotted path of the class or function."""
+    doc: str
+    options: tuple[Option, ...]
+    file: Path
+    line: int
+    source: str
+    """`built-in`, or the label of the plugin."""
+
+    @property
+    def summary(self) -> str:
+        return self.doc.split("\n\n")[0].replace("\n", " ").strip()
+
+    @property
+    def paper(self) -> str:
+        """The paper's line of the docs, or an empty string."""
+        paragraphs = (" ".join(text.split()) for text in self.doc.split("\n\n"))
+        return next((text.removeprefix("Paper: ") for text in paragraphs if text.startswith("Paper:")), "")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What may stand under a key of a config, as far as its source tells.
+
+    Args:
+        kind: a part of this kind
+        fields: the fields of a dataclass
+        item: the shape of each element of a list or mapping
+        choices: the texts of a Literal
+        name: what to call it in messages
+    """
+
+    kind: str = ""
+    fields: tuple[Option, ...] | None = None
+    item: Shape | None = None
+    choices: tuple[str, ...] = ()
+    name: str = ""
+
+
+ANYTHING = Shape()
+
+
+@dataclass
+class Catalogue:
+    """Everything that was read.
+
+    Args:
+        entries: kind (or `model`, `data`) -> name -> entry
+        dynamic: labels of the plugins that register in a way that only running them would tell
+        modules: first names of the modules that plugins come from
+    """
+
+    entries: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    dynamic: list[str] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(self.entries.get(kind, {}))
+
+    def get(self, kind: str, name: str) -> Entry | None:
+        """Returns an entry by its name, or by its dotted path."""
+        known = self.entries.get(kind, {})
+        bare = name.removeprefix(f"lightformer.{kind}.")
+        return known.get(bare) or next((e for e in known.values() if e.path == name), None) or (
+            known.get(name.rpartition(".")[2]) if name.startswith(BASES.get(kind, (" ",))[0] + ".") else None
+        )
+
+    def find(self, kind: str, name: str) -> Entry:
+        """Returns an entry by its name.
+
+        Raises:
+            ConfigError: the kind or the name is unknown.
+        """
+        if kind not in (*KINDS, *BASES):
+            raise ConfigError(f"There is no kind {kind!r}.{did_you_mean(kind, [*KINDS, *BASES], 'Kinds')}")
+        entry = self.get(kind, name)
+        if entry is None:
+            raise ConfigError(unknown(kind, name, self.names(kind)))
+        return entry
+
+    def add(self, entry: Entry) -> None:
+        self.entries.setdefault(entry.kind, {}).setdefault(entry.name, entry)
+
+
+def unknown(kind: str, name: str, known: list[str]) -> str:
+    """The sentence about a name that nothing has."""
+    return f"There is no {kind} {name!r}.{did_you_mean(name, known)}"
+
+
+def read_catalogue(given: Iterable[str] = (), folder: Path | str | None = "plugins") -> Catalogue:
+    """Reads the package and all plugins; see `plugins.find_sources` for the arguments."""
+    catalogue = Catalogue()
+    for package in ("lightformer.parts", "lightformer.tasks", "lightformer.data"):
+        root = find_module(package)
+        for path in sorted((root if root.is_dir() else root.parent).rglob("*.py")) if root else ():
+            _read(catalogue, src.read_file(path, _dotted_name(package, root, path)), BUILT_IN)
+    for source in find_sources(given, folder):
+        _read_plugin(catalogue, source)
+    return catalogue
+
+
+def _dotted_name(package: str, root: Path | None, path: Path) -> str:
+    base = root if root is None or root.is_dir() else root.parent
+    parts = path.relative_to(base or path.parent).with_suffix("").parts
+    return ".".join([package, *(part for part in parts if part != "__init__")])
+
+
+def _read_plugin(catalogue: Catalogue, source: Source) -> None:
+    if source.is_file:
+        path = Path(source.target)
+        first: Module | None = src.read_file(path, f"lightformer_plugins.{path.stem}")
+    else:
+        first = src.read(source.target)
+    if first is None:  # no Python source: a compiled module, say
+        catalogue.dynamic.append(source.label)
+        return
+    top = first.name.split(".")[0]
+    catalogue.modules.add(top)
+    seen, todo = set(), [first]
+    while todo:  # a package registers by importing its own modules
+        module = todo.pop()
+        if module.name in seen:
+            continue
+        seen.add(module.name)
+        _read(catalogue, module, source.label)
+        for origin, name in module.imports.values():
+            for candidate in (f"{origin}.{name}", origin):
+                if not source.is_file and candidate.split(".")[0] == top and (found := src.read(candidate)):
+                    todo.append(found)
+
+
+def _read(catalogue: Catalogue, module: Module, label: str) -> None:
+    """Adds what one module defines."""
+    understood = set()
+    for node in module.definitions.values():
+        for decorator in node.decorator_list:
+            named = _registration(decorator)
+            if named is not None:
+                understood.add(decorator)
+                catalogue.add(_entry(*named, module, node, label))
+        if isinstance(node, ast.ClassDef) and (key := _chosen_by_class(module, node)):
+            catalogue.add(_entry(key, node.name, module, node, label))
+    if label != BUILT_IN and label not in catalogue.dynamic:
+        calls = (n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and n not in understood)
+        if any(src.dotted(call.func).split(".")[-1] == "register" for call in calls):
+            catalogue.dynamic.append(label)
+
+
+def _registration(node: ast.expr) -> tuple[str, str] | None:
+    """Kind and name of a `@register("kind", "name")`."""
+    if not isinstance(node, ast.Call) or src.dotted(node.func).split(".")[-1] != "register":
+        return None
+    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    values = [arg.value for arg in given if isinstance(arg, ast.Constant)]
+    if len(values) != 2 or len(given) != 2:
+        return None
+    kind, name = values
+    return (kind, name) if isinstance(kind, str) and isinstance(name, str) else None
+
+
+def _chosen_by_class(module: Module, node: ast.ClassDef) -> str:
+    """`model` or `data` for a class that a config can choose, else an empty string."""
+    bases = [src.dotted(base).split(".")[-1] for base in node.bases]
+    if not bases or "ABC" in bases or node.name.startswith("_") or _has_abstract_method(node):
+        return ""
+    for here, cls in src.lineage(module, node)[1:]:
+        for key, (package, name) in BASES.items():
+            if cls.name == name and here.name.startswith(package):
+                return key
+    return ""
+
+
+def _has_abstract_method(node: ast.ClassDef) -> bool:
+    methods = (item for item in node.body if isinstance(item, src.Function))
+    return any(src.dotted(d).endswith("abstractmethod") for m in methods for d in m.decorator_list)
+
+
+def _entry(kind: str, name: str, module: Module, node: src.Definition, label: str) -> Entry:
+    found = src.options(module, node, keyword_only=kind in KINDS)
+    return Entry(
+        kind=kind,
+        name=name,
+        path=f"lightformer.{kind}.{name}" if kind in KINDS else f"{module.name}.{node.name}",
+        doc=src.docstring(node),
+        options=tuple(option for option in found if "Vocabulary" not in option.type),
+        file=module.path,
+        line=node.lineno,
+        source=label,
+    )
+
+
+def trainer_options() -> tuple[Option, ...]:
+    """Returns the options of Lightning's Trainer, with their docs."""
+    module = src.read("lightning.pytorch.trainer.trainer")
+    trainer = module.definitions.get("Trainer") if module else None
+    if module is None or not isinstance(trainer, ast.ClassDef):
+        return ()
+    return src.options(module, trainer, keyword_only=False)
+
+
+def shape_of(option: Option) -> Shape:
+    """Returns what may stand under an option, from its annotation."""
+    return _shape(option.module, option.annotation) if option.annotation is not None else ANYTHING
+
+
+def default_name(option: Option) -> str:
+    """Returns the name of an option's default part: `mha` for `attention.mha(dropout=0.1)`."""
+    value = option.value.func if isinstance(option.value, ast.Call) else option.value
+    return src.dotted(value).split(".")[-1] if value is not None else ""
+
+
+def _shape(module: Module, node: ast.expr) -> Shape:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return _shape(module, ast.parse(node.value, mode="eval").body)
+    if isinstance(node, ast.BinOp):
+        return _first(module, [node.left, node.right])
+    if isinstance(node, ast.Subscript):
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        outer = src.dotted(node.value).split(".")[-1]
+        if outer == "Literal":
+            return Shape(choices=tuple(str(i.value) for i in inner if isinstance(i, ast.Constant)))
+        if outer in ("Optional", "Union"):
+            return _first(module, inner)
+        item = _first(module, inner)
+        known = outer in ("list", "List", "tuple", "Tuple", "Sequence", "dict", "Dict", "Mapping")
+        return Shape(item=item) if known and item != ANYTHING else ANYTHING
+    target = src.resolve(module, node)
+    if target is None:
+        return ANYTHING
+    here, found = target
+    if isinstance(found, ast.ClassDef):
+        return _shape_of_class(here, found)
+    return _shape(here, found) if isinstance(found, ast.expr) else ANYTHING
+
+
+def _first(module: Module, nodes: list[ast.expr]) -> Shape:
+    if any(src.dotted(node) == "str" for node in nodes):
+        return ANYTHING
+    return next((s for s in (_shape(module, node) for node in nodes) if s != ANYTHING), ANYTHING)
+
+
+def _shape_of_class(module: Module, node: ast.ClassDef) -> Shape:
+    for keyword in node.keywords:  # class AttentionSpec(Spec, kind="attention", builds=Attention)
+        if keyword.arg == "kind" and isinstance(keyword.value, ast.Constant):
+            return Shape(kind=str(keyword.value.value), name=str(keyword.value.value))
+    if src.is_dataclass(node):
+        return Shape(fields=src.options(module, node, keyword_only=False), name=node.name)
+    return ANYTHING

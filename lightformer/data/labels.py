@@ -1,0 +1,93 @@
+"""Labels of a user's rows: words, whole numbers, or true and false, but one of these throughout."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lightformer.errors import DataError
+
+_KINDS = {str: "a word", int: "a number", bool: "true or false"}
+
+
+def clean_label(where: str, name: str, value: Any) -> str | int | bool:
+    """Returns a label as it is.
+
+    Raises:
+        DataError: it is no word and no whole number from 0 on.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+    if type(value) not in _KINDS or value == "":
+        shown = "nothing" if value is None or value == "" else repr(value)
+        raise DataError(
+            f"{where} must have a word or a whole number as {name!r}, but has {shown}."
+        )
+    if (type(value) is int and value < 0) or (type(value) is str and re.fullmatch(r"-\d+", value)):
+        raise DataError(
+            f"{where} has the {name!r} {value}, which mostly marks a row without one; "
+            "leave such rows out."
+        )
+    return value  # type: ignore[no-any-return]
+
+
+class LabelNames:
+    """Collects the labels of the training rows, then numbers them in order.
+
+    Args:
+        name: the column they come from, for messages
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seen: dict[Any, str] = {}  # label: where it was met first
+        self._names: tuple[str, ...] = ()
+
+    def add(self, where: str, value: Any) -> None:
+        """Takes the label of a training row."""
+        label = clean_label(where, self._name, value)
+        for other, place in self._seen.items():
+            if type(other) is not type(label):
+                raise DataError(
+                    f"{where} has {_KINDS[type(label)]} as {self._name!r} ({label!r}), but {place} has "
+                    f"{_KINDS[type(other)]} ({other!r}); use one kind throughout."
+                )
+            break
+        self._seen.setdefault(label, where)
+
+    def names(self) -> tuple[str, ...]:
+        """Returns the names of the classes: numbers by value, words by the alphabet.
+
+        Raises:
+            DataError: there are fewer than two.
+        """
+        if len(self._names) != len(self._seen):
+            if all(isinstance(x, str) and x.isdecimal() for x in self._seen):
+                self._names = tuple(sorted(self._seen, key=lambda x: (int(x), x)))
+            else:
+                self._names = tuple(_spell(x) for x in sorted(self._seen))
+        if len(self._names) < 2:
+            raise DataError(
+                f"A classifier needs two classes or more, but every training row has the {self._name!r} "
+                f"{', '.join(self._names) or 'of nothing: there are no rows'}."
+            )
+        return self._names
+
+    def number(self, where: str, value: Any) -> int:
+        """Returns the number of a label.
+
+        Raises:
+            DataError: no training row has it.
+        """
+        label = clean_label(where, self._name, value)
+        names = self.names()
+        if _spell(label) not in names or label not in self._seen:
+            raise DataError(
+                f"{where} has the {self._name!r} {label!r}, which no training row has. "
+                f"Known: {', '.join(names)}."
+            )
+        return names.index(_spell(label))
+
+
+def _spell(label: Any) -> str:
+    return str(label).lower() if isinstance(label, bool) else str(label)

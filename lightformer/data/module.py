@@ -1,0 +1,248 @@
+"""What all data modules share: text to tokenizer, to store, to samples, to loaders."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from lightning.pytorch import LightningDataModule
+
+from lightformer.data.baselines import most_frequent, text_baselines
+from lightformer.data.cache import digest, publish
+from lightformer.data.loader import EvaluationLoader, Samples, StepLoader
+from lightformer.data.sentences import Document
+from lightformer.data.store import open_store, write_store
+from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
+from lightformer.data.tokenizer_training import train_tokenizer
+from lightformer.errors import CheckpointError, ConfigError, DataError
+from lightformer.examples import Corpus, Examples, ExamplesSpec
+from lightformer.masking import MaskingSpec
+from lightformer.registry import find
+from lightformer.vocabulary import Vocabulary
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+_TEXT = 2
+"""Changes when sentences or documents are cut in another way, so that stores are made again."""
+
+
+class DataModule(LightningDataModule, ABC):
+    """Batches of real text.
+
+    The first use trains a tokenizer and writes the text as tokens to `cache_dir`; later uses read
+    them. A batch is a pure function of the data, the seed and the step.
+    """
+
+    default_examples: ClassVar[str] = "windows"
+    """Name of the samples that are made where the user chose none."""
+
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        *,
+        tokenizer: TokenizerConfig | None = None,
+        examples: ExamplesSpec | None = None,
+        masking: MaskingSpec | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int | None = None,
+        cache_dir: str = "data/cache",
+    ) -> None:
+        """
+        Args:
+            tokenizer: how text becomes tokens
+            examples: how the text is cut into samples; what the task needs, where not given
+            masking: which tokens are hidden, for a masked language model; what the task needs, where
+                not given
+            batch_size: samples of one optimizer step, over all devices and accumulated batches
+            eval_batch_size: samples of a batch in validation and test; as batch_size, where not given
+            num_workers: processes that make batches beside the training; 0 for none
+            seed: order, masks and pairs depend on it; as seed_everything, where not given
+            cache_dir: folder for tokenizers and tokens
+        """
+        super().__init__()
+        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size or batch_size}
+        for name, value in sizes.items():
+            if value < 1:
+                raise ConfigError(f"{name} must be at least 1, not {value}.")
+        if num_workers < 0:
+            raise ConfigError(f"num_workers must not be negative, but is {num_workers}.")
+        self.tokenizer_config = tokenizer or TokenizerConfig()
+        self.examples = examples or find("examples", self.default_examples)()
+        self.masking = masking
+        self.batch_size = batch_size
+        self.eval_batch_size = sizes["eval_batch_size"]
+        self.num_workers = num_workers
+        self.chosen_seed = seed
+        self.cache_dir = Path(cache_dir)
+
+    @abstractmethod
+    def documents(self, split: Split) -> Iterable[Document]:
+        """Returns the documents of a split, read anew; empty where there is no such split."""
+
+    @abstractmethod
+    def sources(self, split: Split) -> dict[str, str]:
+        """Returns where a split comes from, and a digest of each source; empty where there is none."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, where the data has classes."""
+        return ()
+
+    @property
+    def seed(self) -> int:
+        """The seed in use."""
+        if self.chosen_seed is not None:
+            return self.chosen_seed
+        return int(os.environ.get("PL_GLOBAL_SEED", 42))
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer; trained on the training text at first use."""
+        config = self.tokenizer_config
+        if config.file is not None:
+            return Tokenizer.from_file(config.file)
+        key = digest(_TEXT, config.kind, config.vocab_size, config.lowercase, self.sources("train"))
+        folder = self.cache_dir / "tokenizers" / f"{type(self).__name__}-{config.kind}-{key}"
+        if not folder.is_dir():
+            trained = train_tokenizer(self._texts(), config)
+            with publish(folder) as new:
+                (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
+        return Tokenizer.from_file(folder / "tokenizer.json")
+
+    def _texts(self) -> Iterator[str]:
+        for document in self.documents("train"):
+            if document.label is None:
+                yield "".join(document.pieces)
+            else:
+                yield from document.pieces
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What a model needs to know of this data."""
+        return replace(self.tokenizer.vocabulary, labels=self.labels)
+
+    def corpus(self, split: Split) -> Corpus | None:
+        """Returns a split as tokens, or None where there is no such split."""
+        sources = self.sources(split)
+        if not sources:
+            return None
+        separator = None if self.labels else self.tokenizer.vocabulary.eos_id
+        key = digest(_TEXT, self.tokenizer.fingerprint, separator, sources, self.labels)
+        folder = self.cache_dir / "tokens" / f"{type(self).__name__}-{split}-{key}"
+        if not folder.is_dir():
+            write_store(folder, self.documents(split), self.tokenizer, separator, sources)
+        return open_store(folder)
+
+    def prepare_data(self) -> None:
+        """Trains the tokenizer and writes the tokens, where they are not there yet."""
+        for split in SPLITS:
+            self.corpus(split)
+
+    def samples(self, split: Split) -> Samples | None:
+        """Returns the samples of a split, or None where there is no such split."""
+        corpus = self.corpus(split)
+        if corpus is None:
+            return None
+        examples: Examples = self.examples(corpus, self.vocabulary, self.seed, split == "train")
+        masking = None if self.masking is None else self.masking(self.vocabulary, self.seed)
+        return Samples(examples, masking)
+
+    def train_dataloader(self) -> StepLoader:
+        """Returns the batches of training."""
+        samples = self.samples("train")
+        if samples is None:
+            raise DataError("There is no training data; set data.train.")
+        return StepLoader(
+            samples,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            num_workers=self.num_workers,
+            trainer=self.trainer,
+        )
+
+    def val_dataloader(self) -> EvaluationLoader | list[Any]:
+        """Returns the batches of validation."""
+        return self._evaluation("validation")
+
+    def test_dataloader(self) -> EvaluationLoader | list[Any]:
+        """Returns the batches of the test, or of validation where there is no test data."""
+        return self._evaluation("test" if self.sources("test") else "validation")
+
+    def predict_dataloader(self) -> EvaluationLoader | list[Any]:
+        """Returns the batches of the test."""
+        return self.test_dataloader()
+
+    def _evaluation(self, split: Split) -> EvaluationLoader | list[Any]:
+        samples = self.samples(split)
+        if samples is None:
+            return []
+        return EvaluationLoader(
+            samples,
+            batch_size=self.eval_batch_size,
+            num_workers=self.num_workers,
+            trainer=self.trainer,
+        )
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Returns what is reached without learning, on the validation data, by the name of a metric.
+
+        The loss is in nats per predicted token.
+        """
+        train, validation = self.corpus("train"), self.samples("validation")
+        if train is None or validation is None or not len(validation):
+            return {}
+        corpus = validation.examples.corpus
+        if train.labels is not None and corpus.labels is not None:
+            accuracy = most_frequent(train.labels, corpus.labels)
+            return {"val/accuracy": {"most frequent class": accuracy}}
+        found = {}
+        batch = validation[0, np.arange(1)]
+        if "labels" in batch:
+            unasked = self.vocabulary.special_ids if self.masking is not None else ()
+            found["val/loss"] = text_baselines(train, corpus, self.vocabulary.size, unasked)
+        if "next_sentence_labels" in batch:
+            found["val/next_sentence_accuracy"] = {"most frequent": 0.5}
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what must be the same for a run to go on exactly."""
+        return {
+            "tokenizer": self.tokenizer.fingerprint,
+            "data": digest(self.sources("train")),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Compares with the run that goes on.
+
+        Raises:
+            CheckpointError: it would go on with other tokens or other batches.
+        """
+        fitting = self.trainer is not None and self.trainer.state.fn == "fit"
+        now = self.state_dict()
+        for name in now if fitting else ["tokenizer"]:
+            if name in state and state[name] != now[name]:
+                raise CheckpointError(
+                    f"A run goes on only with the {_SAID[name]} that it began with, but the "
+                    f"checkpoint has {state[name]} and now it is {now[name]}; put back what "
+                    "changed, or start a new run."
+                )
+
+
+_SAID = {
+    "tokenizer": "tokenizer",
+    "data": "training data",
+    "batch_size": "batch_size",
+    "seed": "seed",
+}

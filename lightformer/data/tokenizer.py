@@ -1,0 +1,145 @@
+"""The tokenizer: text to numbers and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tokenizers
+
+from lightformer.errors import ConfigError, DataError
+from lightformer.vocabulary import Vocabulary
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+_SPELLINGS = {
+    "pad_id": ["[PAD]", "<pad>", "<|pad|>", "<PAD>"],
+    "unk_id": ["[UNK]", "<unk>", "<|unk|>", "<UNK>"],
+    "cls_id": ["[CLS]", "<s>", "<cls>", "[BOS]", "<bos>", "<|begin_of_text|>", "<|startoftext|>"],
+    "sep_id": ["[SEP]", "</s>", "<sep>", "[EOS]", "<eos>"],
+    "mask_id": ["[MASK]", "<mask>", "<|mask|>", "<MASK>"],
+    "eos_id": ["</s>", "[EOS]", "<eos>", "<|endoftext|>", "<|end_of_text|>", "[SEP]"],
+}
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How text becomes tokens.
+
+    Args:
+        kind: bpe (word pieces that remember their spaces), wordpiece (BERT's), byte_level (GPT-2's,
+            which knows every text) or characters
+        vocab_size: number of tokens, at most; characters takes as many as there are
+        lowercase: whether upper and lower case are the same
+        file: a tokenizer.json to use, instead of one trained on the text
+    """
+
+    kind: Literal["bpe", "wordpiece", "byte_level", "characters"] = "bpe"
+    vocab_size: int = 8192
+    lowercase: bool = False
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("bpe", "wordpiece", "byte_level", "characters"):
+            raise ConfigError(
+                "tokenizer.kind must be bpe, wordpiece, byte_level or characters, "
+                f"not {self.kind!r}."
+            )
+        least = 512 if self.kind == "byte_level" else len(SPECIAL_TOKENS) + 1
+        if self.kind != "characters" and self.vocab_size < least:
+            raise ConfigError(
+                f"tokenizer.vocab_size must be at least {least} for {self.kind}, "
+                f"not {self.vocab_size}."
+            )
+
+
+class Tokenizer:
+    """A thin coat over `tokenizers`, which knows the special tokens.
+
+    Args:
+        inner: the tokenizer itself
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        self._inner = inner
+        inner.no_padding()
+        inner.no_truncation()
+        # Some tokenizers put a space in front of all they are given; there a piece goes without its own.
+        whole, parts = (inner.encode(t, add_special_tokens=False).ids for t in ("a b", " b"))
+        head = inner.encode("a", add_special_tokens=False).ids
+        self._strips = whole != head + parts
+        self.vocabulary = _vocabulary(inner.get_vocab())
+
+    @classmethod
+    def from_json(cls, text: str) -> Tokenizer:
+        """Returns the tokenizer that `to_json` wrote."""
+        return cls(tokenizers.Tokenizer.from_str(text))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Tokenizer:
+        """Returns the tokenizer of a tokenizer.json.
+
+        Raises:
+            DataError: there is no such file, or it holds no tokenizer.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(
+                f"tokenizer.file {path} cannot be read ({error.strerror}); give a tokenizer.json."
+            ) from error
+        except Exception as error:  # what `tokenizers` raises is a plain Exception
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"tokenizer.file {path} is no tokenizer.json of the tokenizers library ({reason})."
+            ) from error
+
+    def to_json(self) -> str:
+        """Returns the whole tokenizer as text, the content of a tokenizer.json."""
+        return self._inner.to_str(pretty=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name for what this tokenizer does: equal text, equal name."""
+        return hashlib.sha256(self._inner.to_str().encode()).hexdigest()[:16]
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text; no special tokens are added, those in the text are seen."""
+        return self._inner.encode(text, add_special_tokens=False).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Returns the ids of each text, as `encode` does, on all cores."""
+        found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
+    def encode_pieces(self, pieces: Sequence[str]) -> list[list[int]]:
+        """Returns the ids of pieces of a text, cut before white space, as if they had been whole."""
+        return self.encode_batch([p.lstrip(" ") for p in pieces] if self._strips else pieces)
+
+    def decode(self, ids: Iterable[int], keep_special: bool = False) -> str:
+        """Returns the text of ids, readable.
+
+        Args:
+            ids: numbers of tokens
+            keep_special: whether [CLS] and its like are shown
+        """
+        return self._inner.decode([int(i) for i in ids], skip_special_tokens=not keep_special)
+
+    def token(self, number: int) -> str:
+        """Returns one token as it is spelt in the vocabulary."""
+        return self._inner.id_to_token(number) or f"<{number}>"
+
+    def __len__(self) -> int:
+        return self.vocabulary.size
+
+
+def _vocabulary(known: dict[str, int]) -> Vocabulary:
+    ids = {
+        role: next((known[s] for s in spellings if s in known), None)
+        for role, spellings in _SPELLINGS.items()
+    }
+    pad = ids.pop("pad_id")
+    return Vocabulary(size=max(known.values()) + 1, pad_id=pad or 0, **ids)

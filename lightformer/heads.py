@@ -1,0 +1,86 @@
+"""What reads the hidden states."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lightformer.activations import Activation, activation_function
+from lightformer.norm import Norm
+
+Pooling = Literal["first", "mean", "last"]
+
+
+class TokenHead(nn.Module):
+    """Scores every token of the vocabulary.
+
+    Args:
+        embedding: of the tokens; its matrix is the head's where `tied`
+        tied: whether the head shares the embedding's matrix
+        bias: whether each token has a score of its own
+        norm: where it is given, a linear map, a nonlinearity and this norm come first, as in BERT
+        activation: that nonlinearity
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        *,
+        tied: bool = True,
+        bias: bool = False,
+        norm: Norm | None = None,
+        activation: Activation = "gelu",
+    ) -> None:
+        super().__init__()
+        vocab_size, hidden_size = embedding.weight.shape
+        self.dense = nn.Linear(hidden_size, hidden_size) if norm is not None else None
+        self.activation = activation_function(activation)
+        self.norm = norm
+        self.decoder = nn.Linear(hidden_size, vocab_size, bias)
+        if tied:
+            self.decoder.weight = embedding.weight
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """From (..., hidden) to (..., vocab_size)."""
+        if self.dense is not None and self.norm is not None:
+            hidden_states = self.norm(self.activation(self.dense(hidden_states)))
+        return self.decoder(hidden_states)
+
+
+class Pooler(nn.Module):
+    """One vector for a whole sequence.
+
+    Args:
+        hidden_size: width of the hidden states
+        pooling: `first` takes the first position, `last` the last token, `mean` the average over tokens
+        dense: whether a linear map and tanh follow, as in BERT
+    """
+
+    def __init__(self, hidden_size: int, pooling: Pooling = "first", *, dense: bool = True) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.dense = nn.Linear(hidden_size, hidden_size) if dense else None
+
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """From (batch, seq, hidden) to (batch, hidden)."""
+        pooled = pool(hidden_states, attention_mask, self.pooling)
+        return pooled if self.dense is None else self.dense(pooled).tanh()
+
+
+def pool(hidden_states: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Tensor:
+    """Returns one vector for each sequence, (batch, hidden), padding left out of account."""
+    if attention_mask is None:
+        if pooling == "mean":
+            return hidden_states.mean(dim=1)
+        return hidden_states[:, 0 if pooling == "first" else -1]
+    if pooling == "mean":
+        share = attention_mask[..., None].to(hidden_states.dtype)
+        return (hidden_states * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
+    index = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+    if pooling == "first":
+        where = attention_mask.long().argmax(dim=1)
+    else:
+        where = (index * attention_mask).argmax(dim=1)
+    return hidden_states[torch.arange(len(where), device=where.device), where]

@@ -1,0 +1,40 @@
+"""The contract of an optimizer, and the namespace of those that are registered.
+
+A part is a function or class, called with the parameters by name, that returns a `torch.optim.Optimizer`:
+
+    @register("optimizer", "sgd")
+    def sgd(parameters: NamedParameters, /, *, lr: float = 0.1) -> torch.optim.Optimizer: ...
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import nn
+
+from lightformer.registry import Spec, namespace
+
+NamedParameters = list[tuple[str, nn.Parameter]]
+
+
+class OptimizerSpec(Spec, kind="optimizer", builds=torch.optim.Optimizer):
+    """Which optimizer trains the model."""
+
+    @abstractmethod
+    def __call__(self, parameters: NamedParameters, /) -> torch.optim.Optimizer: ...
+
+
+def decay_groups(parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:
+    """Returns parameter groups: matrices, which decay; and vectors (biases, norms), which do not."""
+    matrices = [p for _, p in parameters if p.ndim >= 2]
+    vectors = [p for _, p in parameters if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+__getattr__ = namespace("optimizer")

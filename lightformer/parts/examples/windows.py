@@ -1,0 +1,82 @@
+"""Fixed windows over the text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lightformer.draws import below
+from lightformer.errors import ConfigError
+from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch
+from lightformer.registry import register
+from lightformer.vocabulary import Vocabulary
+
+
+@register("examples", "windows")
+class Windows(Examples):
+    """Cuts the whole text, document after document, into windows of one length.
+
+    The label of a position is the next token. No position is padding, but in the last window of an
+    evaluation, which keeps the end of the text. In training the borders move from epoch to epoch.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        vocabulary: Vocabulary,
+        seed: int,
+        training: bool,
+        /,
+        *,
+        seq_len: int = 128,
+        special_tokens: bool = False,
+    ) -> None:
+        """
+        Args:
+            seq_len: number of tokens in a row
+            special_tokens: whether a row is [CLS] ... [SEP], as BERT sees text
+        """
+        super().__init__(corpus, vocabulary, seed, training)
+        if special_tokens and (vocabulary.cls_id is None or vocabulary.sep_id is None):
+            raise ConfigError(
+                "special_tokens needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
+                "set special_tokens: false."
+            )
+        self.framed = special_tokens
+        self.width = seq_len - 2 * special_tokens
+        if self.width < 1:
+            raise ConfigError(f"seq_len must be at least {1 + 2 * special_tokens}, not {seq_len}.")
+        targets = corpus.stop - corpus.start - 1
+        if training:
+            self.count = max(targets // self.width, 0)
+            self.count -= self.count > 1  # room to move the borders
+        else:
+            self.count = max(-(-targets // self.width), 0)
+        self.slack = min(self.width, targets - self.count * self.width + 1)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, indices: Indices, epoch: int) -> Batch:
+        first = self.corpus.start
+        if self.training:
+            first += int(below(self.slack, self.seed, "window", epoch))
+        offset = np.arange(self.width + 1)
+        positions = first + indices[:, None] * self.width + offset  # (batch, width + 1)
+        present = positions < self.corpus.stop
+        tokens = self.corpus.tokens[np.minimum(positions, self.corpus.stop - 1)].astype(np.int64)
+        tokens[~present] = self.vocabulary.pad_id
+        if self.framed:
+            return self._framed(tokens[:, :-1], present[:, :-1])
+        labels = np.where(present[:, 1:], tokens[:, 1:], IGNORED)
+        return as_batch(tokens[:, :-1], present[:, :-1], labels=labels)
+
+    def _framed(self, tokens: Indices, present: np.ndarray) -> Batch:  # type: ignore[type-arg]
+        rows, lengths = np.arange(len(tokens)), present.sum(axis=1)
+        ids = np.full((len(tokens), self.width + 2), self.vocabulary.pad_id, dtype=np.int64)
+        ids[:, 0] = self.vocabulary.cls_id
+        ids[:, 1:-1] = tokens
+        ids[rows, lengths + 1] = self.vocabulary.sep_id
+        full = np.arange(self.width + 2) < (lengths + 2)[:, None]
+        labels = np.full_like(ids, IGNORED)
+        labels[:, :-1] = np.where(full[:, 1:], ids[:, 1:], IGNORED)
+        return as_batch(ids, full, labels=labels)

@@ -1,0 +1,34 @@
+"""Adam with decoupled weight decay."""
+
+from __future__ import annotations
+
+import torch
+
+from lightformer.optimizer import NamedParameters, decay_groups
+from lightformer.registry import register
+
+
+@register("optimizer", "adamw")
+def adamw(
+    parameters: NamedParameters,
+    /,
+    *,
+    lr: float = 1e-3,
+    weight_decay: float = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    """Steps of a size that adapts to each weight; weights decay apart from the gradient.
+
+    Paper: Loshchilov and Hutter, 2017, arXiv:1711.05101
+
+    Args:
+        lr: peak learning rate
+        weight_decay: share of each matrix that is lost in a step, times the learning rate; vectors keep all
+        betas: how long the averages of the gradient and of its square last
+        eps: added to the divisor
+    """
+    groups = decay_groups(parameters, weight_decay)
+    on_cpu = all(p.device.type == "cpu" for _, p in parameters)
+    # The fused step is as exact, and on CPU several times as fast; on GPU Lightning cannot clip beside it.
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=on_cpu or None)

@@ -1,0 +1,29 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+import torch
+
+from lightformer.optimizer import NamedParameters, decay_groups
+from lightformer.registry import register
+
+
+@register("optimizer", "sgd")
+def sgd(
+    parameters: NamedParameters,
+    /,
+    *,
+    lr: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Steps along the gradient, with momentum.
+
+    Paper: Sutskever et al., 2013, On the importance of initialization and momentum in deep learning
+
+    Args:
+        lr: peak learning rate
+        momentum: share of the last step that is repeated
+        weight_decay: added to the gradient of each matrix, times its weights
+    """
+    return torch.optim.SGD(decay_groups(parameters, weight_decay), lr=lr, momentum=momentum)

@@ -1,0 +1,66 @@
+"""Rotary positions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightformer.dimensions import Dimensions
+from lightformer.errors import ConfigError
+from lightformer.position import Position
+from lightformer.registry import register
+
+
+@register("position", "rope")
+class RotaryPosition(Position):
+    """Rotates queries and keys by an angle that grows with their position.
+
+    The score of a query and a key then depends on how far apart they stand, and not on where.
+
+    Paper: Su et al., 2021, arXiv:2104.09864
+
+    Args:
+        rope_theta: base of the wavelengths; a larger one suits longer sequences
+        pairs: which dimensions turn together: `half` is i with i + head_dim / 2 (GPT-NeoX, Llama),
+            `interleaved` is each even one with the next (the paper); weights fit one of the two alone
+        partial: share of a head's dimensions that turns, from the first on
+    """
+
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        dims: Dimensions,
+        /,
+        *,
+        rope_theta: float = 10_000.0,
+        pairs: Literal["half", "interleaved"] = "half",
+        partial: float = 1.0,
+    ) -> None:
+        super().__init__()
+        turning = int(dims.head_dim * partial)
+        if not 0.0 < partial <= 1.0 or turning < 2 or turning % 2:
+            raise ConfigError(
+                f"An even number of a head's dimensions must turn, but partial={partial} of head_dim "
+                f"{dims.head_dim} is {turning}."
+            )
+        if rope_theta <= 0:
+            raise ConfigError(f"rope_theta must be above 0, but is {rope_theta}.")
+        self.pairs, self.turning = pairs, turning
+        frequencies = rope_theta ** -(torch.arange(0, turning, 2, dtype=torch.float64) / turning)
+        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+
+    def rotate(self, states: Tensor, position_ids: Tensor) -> Tensor:
+        angles = position_ids[:, None, :, None] * self.frequencies  # (batch or 1, 1, seq, turning / 2)
+        cos, sin = angles.cos().to(states.dtype), angles.sin().to(states.dtype)
+        turning, still = states[..., : self.turning], states[..., self.turning :]
+        if self.pairs == "half":
+            first, second = turning.chunk(2, dim=-1)
+        else:
+            first, second = turning[..., 0::2], turning[..., 1::2]
+        turned = (first * cos - second * sin, first * sin + second * cos)
+        if self.pairs == "half":
+            return torch.cat((*turned, still), dim=-1)
+        return torch.cat((torch.stack(turned, dim=-1).flatten(-2), still), dim=-1)

@@ -1,0 +1,44 @@
+"""Sinusoidal positions."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lightformer.dimensions import Dimensions
+from lightformer.errors import ConfigError
+from lightformer.position import Position
+from lightformer.registry import register
+
+
+@register("position", "sinusoidal")
+class SinusoidalPosition(Position):
+    """Sines (even dimensions) and cosines (odd ones) of the position, at falling frequencies, added to the
+    embedding.
+
+    Nothing is learned and there is no longest sequence. The waves are of size 1: embeddings want a similar
+    size, see `scale_embeddings`.
+
+    Paper: Vaswani et al., 2017, arXiv:1706.03762
+
+    Args:
+        base: the longest wave is 2 pi times this many positions long
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, dims: Dimensions, /, *, base: float = 10_000.0) -> None:
+        super().__init__()
+        if dims.hidden_size % 2:
+            raise ConfigError(
+                f"hidden_size must be even to hold pairs of sine and cosine, but is {dims.hidden_size}."
+            )
+        even = torch.arange(0, dims.hidden_size, 2)
+        frequencies = torch.exp(even * (-math.log(base) / dims.hidden_size))  # (hidden / 2)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def embed(self, position_ids: Tensor) -> Tensor:
+        angles = position_ids[..., None] * self.frequencies  # (batch or 1, seq, hidden / 2)
+        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)

@@ -1,0 +1,32 @@
+"""A fall along a cosine."""
+
+from __future__ import annotations
+
+import math
+
+from lightformer.registry import register
+from lightformer.schedule import Schedule, check_warmup
+
+
+@register("schedule", "cosine")
+class Cosine(Schedule):
+    """Rises in a straight line over the warm-up, then falls along half a cosine until the last step.
+
+    Paper: Loshchilov and Hutter, 2016, arXiv:1608.03983
+
+    Args:
+        warmup_steps: optimizer steps until the peak
+        final: factor at the last step
+    """
+
+    def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.1) -> None:
+        super().__init__(total_steps)
+        check_warmup(warmup_steps)
+        self.warmup_steps, self.final = warmup_steps, final
+
+    def factor(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        done = (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        wave = 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+        return self.final + (1.0 - self.final) * wave

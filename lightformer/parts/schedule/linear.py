@@ -1,0 +1,29 @@
+"""A linear fall."""
+
+from __future__ import annotations
+
+from lightformer.registry import register
+from lightformer.schedule import Schedule, check_warmup
+
+
+@register("schedule", "linear")
+class Linear(Schedule):
+    """Rises in a straight line over the warm-up, then falls in a straight line until the last step.
+
+    Paper: Devlin et al., 2018, arXiv:1810.04805
+
+    Args:
+        warmup_steps: optimizer steps until the peak
+        final: factor at the last step
+    """
+
+    def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.0) -> None:
+        super().__init__(total_steps)
+        check_warmup(warmup_steps)
+        self.warmup_steps, self.final = warmup_steps, final
+
+    def factor(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        done = (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        return self.final + (1.0 - self.final) * max(0.0, 1.0 - done)

@@ -1,0 +1,298 @@
+"""Python modules, read and not run.
+
+What a command line needs to know of a class (its docs, options, bases) stands in its source. Reading
+it takes milliseconds, where importing it takes torch, and runs nothing.
+This module imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+
+from lightformer.errors import PluginError
+from lightformer.plugins import find_module
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a part, task, data module or dataclass, as its source spells it."""
+
+    name: str
+    type: str
+    default: str | None
+    """Source text; None where there is no default."""
+    doc: str
+    annotation: ast.expr | None = field(compare=False, repr=False)
+    value: ast.expr | None = field(compare=False, repr=False)
+    module: Module = field(compare=False, repr=False)
+
+    @property
+    def required(self) -> bool:
+        return self.default is None
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A parsed module.
+
+    Args:
+        name: its dotted name
+        path: its file
+        tree: its syntax
+    """
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @cached_property
+    def definitions(self) -> dict[str, Definition]:
+        """Classes and functions at the top of the module."""
+        kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        return {node.name: node for node in self.tree.body if isinstance(node, kinds)}
+
+    @cached_property
+    def aliases(self) -> dict[str, ast.expr]:
+        """Names that are assigned at the top of the module, such as the alias of a type."""
+        found: dict[str, ast.expr] = {}
+        for node in self.tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                found[node.targets[0].id] = node.value
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+                found[node.target.id] = node.value
+        return found
+
+    @cached_property
+    def imports(self) -> dict[str, tuple[str, str | None]]:
+        """Local name -> (module, name in that module; None for the module itself)."""
+        found: dict[str, tuple[str, str | None]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    local = alias.asname or alias.name.split(".")[0]
+                    found[local] = (alias.name if alias.asname else local, None)
+            elif isinstance(node, ast.ImportFrom):
+                origin = self._absolute(node)
+                for alias in node.names:
+                    found[alias.asname or alias.name] = (origin, alias.name)
+        return found
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = self.name.split(".")
+        is_package = self.path.name == "__init__.py"
+        base = parts[: len(parts) - node.level + is_package]
+        return ".".join([*base, *([node.module] if node.module else [])])
+
+
+@cache
+def read(name: str) -> Module | None:
+    """Returns a module by its dotted name, or None where there is no source to read."""
+    path = find_module(name)
+    return read_file(path, name) if path is not None and path.suffix == ".py" else None
+
+
+@cache
+def read_file(path: Path, name: str) -> Module:
+    """Returns the module in a file.
+
+    Raises:
+        PluginError: the file is not Python; the message names the line.
+    """
+    try:
+        return Module(name, path, ast.parse(path.read_bytes(), filename=str(path)))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise PluginError(f"{path}:{line}: this is not valid Python: {said}.") from error
+
+
+def resolve(module: Module, node: ast.expr) -> tuple[Module, Definition | ast.expr] | None:
+    """Returns what a name stands for: a class, a function, or an alias; None if it is out of sight."""
+    if isinstance(node, ast.Name):
+        return _lookup(module, node.id, set())
+    if isinstance(node, ast.Attribute) and (owner := dotted(node.value)):
+        local, *rest = owner.split(".")
+        if local in module.imports:
+            origin, name = module.imports[local]
+            full = ".".join([origin, *([name] if name else []), *rest])
+            target = read(full) if readable(full, module) else None
+            return _lookup(target, node.attr, set()) if target else None
+    return None
+
+
+def _lookup(
+    module: Module, name: str, seen: set[tuple[str, str]]
+) -> tuple[Module, Definition | ast.expr] | None:
+    if (module.name, name) in seen:
+        return None
+    seen.add((module.name, name))
+    if name in module.definitions:
+        return module, module.definitions[name]
+    if name in module.aliases:
+        return module, module.aliases[name]
+    origin, original = module.imports.get(name, ("", None))
+    if original is None or not readable(origin, module):
+        return None
+    target = read(origin)
+    return _lookup(target, original, seen) if target else None
+
+
+def readable(name: str, module: Module) -> bool:
+    """Whether a module is the package's own, or of the same package as `module` (a plugin)."""
+    return name.split(".")[0] in {"lightformer", module.name.split(".")[0]}
+
+
+def dotted(node: ast.expr) -> str:
+    """Returns `a.b.c` for a name or attribute, and an empty string for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (owner := dotted(node.value)):
+        return f"{owner}.{node.attr}"
+    return ""
+
+
+def lineage(module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
+    """Returns a class and those of its bases that can be read, nearest first."""
+    found, todo = [], [(module, node)]
+    while todo:
+        here, cls = todo.pop(0)
+        if (here, cls) in found:
+            continue
+        found.append((here, cls))
+        for base in cls.bases:
+            bare = base.value if isinstance(base, ast.Subscript) else base
+            target = resolve(here, bare)
+            if target is not None and isinstance(target[1], ast.ClassDef):
+                todo.append((target[0], target[1]))
+    return found
+
+
+def is_dataclass(node: ast.ClassDef) -> bool:
+    """Whether a class is decorated with `dataclass`."""
+    names = (dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
+    return any(name in ("dataclass", "dataclasses.dataclass") for name in names)
+
+
+def docstring(node: Definition) -> str:
+    """Returns the docs of a class with those of its `__init__`, or of a function."""
+    texts = [ast.get_docstring(node)]
+    if isinstance(node, ast.ClassDef) and (init := constructor(node)):
+        texts.append(ast.get_docstring(init))
+    return "\n\n".join(dict.fromkeys(text for text in texts if text))
+
+
+def constructor(node: ast.ClassDef) -> Function | None:
+    """Returns the class's own `__init__`."""
+    for item in node.body:
+        if isinstance(item, Function) and item.name == "__init__":
+            return item
+    return None
+
+
+def options(module: Module, node: Definition, *, keyword_only: bool) -> tuple[Option, ...]:
+    """Returns the options of a definition, with what it hands on to its bases by `**kwargs`.
+
+    Args:
+        module: where it is defined
+        node: class, dataclass or function
+        keyword_only: a part's options are its keyword-only parameters; others' are all parameters
+    """
+    found: dict[str, Option] = {}
+    if not isinstance(node, ast.ClassDef):
+        return tuple(_parameters(module, node, docstring(node), keyword_only))
+    family = lineage(module, node)
+    docs = "\n\n".join(docstring(cls) for _, cls in family)
+    if is_dataclass(node):
+        for here, cls in reversed(family):
+            found.update((option.name, option) for option in _fields(here, cls, docs))
+        return tuple(found.values())
+    for here, cls in family:
+        init = constructor(cls)
+        if init is not None:
+            for option in _parameters(here, init, docs, keyword_only):
+                found.setdefault(option.name, option)
+            if init.args.kwarg is None:
+                break
+    return tuple(found.values())
+
+
+def _parameters(module: Module, node: Function, docs: str, keyword_only: bool) -> Iterator[Option]:
+    described, arguments = argument_docs(docs), node.args
+    plain = arguments.args
+    defaults = [None] * (len(arguments.posonlyargs) + len(plain) - len(arguments.defaults))
+    pairs = list(zip(plain, [*defaults, *arguments.defaults][len(arguments.posonlyargs) :], strict=True))
+    if keyword_only:
+        pairs = []
+    for argument, default in [*pairs, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]:
+        if argument.arg not in ("self", "cls"):
+            yield _option(module, argument.arg, argument.annotation, default, described)
+
+
+def _fields(module: Module, node: ast.ClassDef, docs: str) -> Iterator[Option]:
+    described = argument_docs(docs)
+    for item in node.body:
+        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+            continue
+        if "ClassVar" not in ast.unparse(item.annotation):
+            default = _field_default(item.value) if item.value is not None else None
+            yield _option(module, item.target.id, item.annotation, default, described)
+
+
+def _field_default(value: ast.expr) -> ast.expr | None:
+    if not isinstance(value, ast.Call) or dotted(value.func).split(".")[-1] != "field":
+        return value
+    for keyword in value.keywords:
+        if keyword.arg == "default":
+            return keyword.value
+        if keyword.arg == "default_factory":
+            lazy = isinstance(keyword.value, ast.Lambda)
+            return keyword.value.body if lazy else ast.Call(keyword.value, [], [])  # type: ignore[attr-defined]
+    return None
+
+
+def _option(
+    module: Module,
+    name: str,
+    annotation: ast.expr | None,
+    default: ast.expr | None,
+    described: dict[str, str],
+) -> Option:
+    return Option(
+        name=name,
+        type=ast.unparse(annotation) if annotation is not None else "any",
+        default=ast.unparse(default) if default is not None else None,
+        doc=described.get(name, ""),
+        annotation=annotation,
+        value=default,
+        module=module,
+    )
+
+
+def argument_docs(text: str) -> dict[str, str]:
+    """Returns what the `Args:` sections of a docstring say of each argument."""
+    found: dict[str, str] = {}
+    for section in re.findall(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", inspect.cleandoc(text), re.MULTILINE):
+        current = ""
+        lines = inspect.cleandoc("\n" + section).splitlines()
+        for line in lines:
+            start = re.match(r"(\w+)(?: \([^)]*\))?:\s*(.*)", line)
+            if start:
+                current = start[1]
+                if current in found:
+                    current = ""
+                else:
+                    found[current] = start[2].strip()
+            elif current:
+                found[current] = f"{found[current]} {line.strip()}".strip()
+    return found

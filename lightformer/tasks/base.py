@@ -1,0 +1,257 @@
+"""What every task shares: the backbone, the exact loss, the metrics, the optimizer."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+
+from lightformer import optimizer as optimizers
+from lightformer import schedule as schedules
+from lightformer.backbone import Backbone, BackboneConfig
+from lightformer.errors import ConfigError
+from lightformer.optimizer import OptimizerSpec
+from lightformer.plain import from_plain, to_plain
+from lightformer.schedule import ScheduleSpec
+from lightformer.tasks.objective import Objective, StepMean
+from lightformer.vocabulary import Vocabulary
+
+Batch = dict[str, Any]
+
+
+class Task(LightningModule, ABC):
+    """An objective, trained on a backbone.
+
+    A subclass makes its heads in its constructor, calls `finish()` at the end of it, and says in `objectives`
+    what is predicted. The rest is here: the loss that is exact over micro-batches and ranks, metrics, logging,
+    optimizer and schedule.
+
+    Args:
+        vocabulary: what the data is made of; the command line takes it from the data
+        backbone: sizes and parts
+        optimizer: what changes the parameters
+        schedule: how the learning rate changes
+        init_from: a checkpoint of any task, from which the backbone is taken over
+        compile: whether the backbone is compiled, which pays on a GPU and in long runs
+    """
+
+    data_defaults: ClassVar[dict[str, str]] = {}
+    """The options of the data that this task wants, unless the user says otherwise."""
+
+    headlines: ClassVar[dict[str, str]] = {"val/loss": "val/loss"}
+    """The metrics that tell what was learnt, and the name of each one's baseline in the data."""
+
+    default_is_causal: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary = Vocabulary(size=1),  # noqa: B008 (frozen)
+        backbone: BackboneConfig = BackboneConfig(),  # noqa: B008 (frozen)
+        optimizer: OptimizerSpec = optimizers.adamw(),  # noqa: B008 (frozen)
+        schedule: ScheduleSpec = schedules.cosine(),  # noqa: B008 (frozen)
+        init_from: str | None = None,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.vocabulary: Vocabulary = from_plain(Vocabulary, vocabulary, "vocabulary")
+        config: BackboneConfig = from_plain(BackboneConfig, backbone, "backbone")
+        self.optimizer_spec: OptimizerSpec = from_plain(OptimizerSpec, optimizer, "optimizer")
+        self.schedule_spec: ScheduleSpec = from_plain(ScheduleSpec, schedule, "schedule")
+        self.init_from, self.compile_backbone = init_from, compile
+        if init_from is not None:
+            from lightformer.checkpoint import backbone_config
+
+            config = backbone_config(init_from, config)
+        is_causal = self.default_is_causal if config.is_causal is None else config.is_causal
+        self.backbone = Backbone(config, self.vocabulary.size, is_causal=is_causal)
+        self.tokenizer: Any = None
+        self._step_mean = StepMean()
+        self._metrics: dict[str, dict[str, Metric]] = {}
+        self.keep(
+            vocabulary=self.vocabulary,
+            backbone=config,
+            optimizer=self.optimizer_spec,
+            schedule=self.schedule_spec,
+            compile=compile,
+        )
+
+    def keep(self, **options: Any) -> None:
+        """Keeps options as plain data, in `hparams` and so in each checkpoint."""
+        self.save_hyperparameters({k: to_plain(v) for k, v in options.items()})
+
+    def finish(self) -> None:
+        """Gives the heads their first values, then takes over what `init_from` has."""
+        config = self.backbone.config
+        heads = nn.ModuleDict({k: m for k, m in self.named_children() if k != "backbone"})
+        tied = [p for p in heads.parameters() if any(p is q for q in self.backbone.parameters())]
+        kept = [p.detach().clone() for p in tied]
+        config.init(config.dimensions())(heads)
+        for parameter, value in zip(tied, kept, strict=True):
+            parameter.data.copy_(value)
+        if self.init_from is not None:
+            from lightformer.checkpoint import take_over
+
+            take_over(self, self.init_from)
+
+    # --- what a task says
+
+    @abstractmethod
+    def objectives(self, batch: Batch) -> dict[str, Objective]:
+        """Returns what is predicted in a batch, by the batch key of its labels."""
+
+    def objective_names(self) -> dict[str, str]:
+        """Returns how the loss of each objective is called, where there is more than one."""
+        return {}
+
+    def new_metrics(self) -> dict[str, dict[str, Metric]]:
+        """Returns, for the labels of each batch key, metrics by name, updated with (predicted, labels)."""
+        return {}
+
+    def derived_metrics(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns what follows from the other metrics of a stage, such as the perplexity."""
+        return {}
+
+    def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
+        """Returns some predictions in words, as Markdown, for a look at what the model does."""
+        return ""
+
+    # --- training and evaluation
+
+    def hidden_states(self, batch: Batch) -> Tensor:
+        """Returns the backbone's hidden states of a batch, (batch, seq, hidden)."""
+        self._check_batch(batch)
+        has_segments = self.backbone.config.num_segments > 0
+        return self.backbone(
+            batch["input_ids"],
+            attention_mask=batch.get("attention_mask"),
+            token_type_ids=batch.get("token_type_ids") if has_segments else None,
+            position_ids=batch.get("position_ids"),
+            document_ids=batch.get("document_ids"),
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        sums = {key: o.loss_sum() for key, o in self.objectives(batch).items()}
+        loss = self._step_mean(sums, batch, batch_idx, self.trainer)
+        if not self.trainer.fit_loop._should_accumulate():
+            self._log_losses("train", self._step_mean.totals(self.trainer))
+        return loss
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Makes dropout a pure function of seed, epoch, micro-batch and rank, so that a resumed run repeats it."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        step = (self.current_epoch << 32) + batch_idx
+        torch.manual_seed(hash((seed, step, self.global_rank)) % 2**63)
+
+    def _log_losses(self, stage: str, losses: dict[str, Tensor]) -> None:
+        values = {"loss": torch.stack(list(losses.values())).sum()}
+        values |= {name: losses[key] for key, name in self.objective_names().items()}
+        values |= self.derived_metrics(values)
+        self.log_dict({f"{stage}/{k}": v for k, v in values.items() if k != "loss"})
+        self.log(f"{stage}/loss", values["loss"], prog_bar=True)
+
+    def _start_evaluation(self, stage: str) -> None:
+        self._metrics = self.new_metrics()
+        for key in self._metrics:
+            self._metrics[key]["loss"] = MeanMetric()
+        for metrics in self._metrics.values():
+            for metric in metrics.values():
+                metric.to(self.device)
+
+    def _evaluate(self, batch: Batch) -> None:
+        for key, objective in self.objectives(batch).items():
+            count = objective.count()
+            if not count:
+                continue
+            predicted, labels = objective.counted()
+            for name, metric in self._metrics[key].items():
+                if name == "loss":
+                    metric.update(objective.loss_sum() / count, weight=count)
+                else:
+                    metric.update(predicted, labels)
+
+    def _end_evaluation(self, stage: str) -> None:
+        losses = {key: metrics["loss"].compute() for key, metrics in self._metrics.items()}
+        self._log_losses(stage, losses)
+        for metrics in self._metrics.values():
+            values = {f"{stage}/{k}": m.compute() for k, m in metrics.items() if k != "loss"}
+            self.log_dict({k: v for k, v in values.items() if v.ndim == 0})
+            for name, value in values.items():
+                if value.ndim == 2 and (writer := getattr(self.logger, "experiment", None)) is not None:
+                    writer.add_text(name, self._table(value), self.global_step)
+
+    def _table(self, counts: Tensor) -> str:
+        """A confusion matrix as a Markdown table: rows are right labels, columns are predicted ones."""
+        names = self.vocabulary.labels or tuple(str(i) for i in range(len(counts)))
+        head = "| right \\ predicted | " + " | ".join(names) + " |"
+        rows = [
+            f"| **{name}** | " + " | ".join(str(int(n)) for n in row) + " |"
+            for name, row in zip(names, counts, strict=True)
+        ]
+        return "\n".join((head, "|---" * (len(names) + 1) + "|", *rows))
+
+    def on_validation_epoch_start(self) -> None:
+        self._start_evaluation("val")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._end_evaluation("val")
+
+    def on_test_epoch_start(self) -> None:
+        self._start_evaluation("test")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        self._end_evaluation("test")
+
+    def _check_batch(self, batch: Batch) -> None:
+        if "input_ids" not in batch:
+            raise ConfigError(
+                f"A batch must have input_ids, but this one has {', '.join(sorted(batch)) or 'nothing'}."
+            )
+
+    def require(self, batch: Batch, key: str, way_out: str) -> Tensor:
+        """Returns a tensor of the batch, or says which option of the data provides it."""
+        if key not in batch:
+            raise ConfigError(
+                f"{type(self).__name__} needs {key} in its batches, but they have "
+                f"{', '.join(sorted(set(batch) - {'num_targets'}))}; {way_out}."
+            )
+        value = batch[key]
+        assert isinstance(value, Tensor)
+        return value
+
+    # --- optimisation
+
+    def configure_model(self) -> None:
+        if self.compile_backbone and self.backbone._compiled_call_impl is None:
+            self.backbone.compile()  # the backbone alone: `log` does not survive compilation
+
+    def configure_optimizers(self) -> Any:
+        parameters = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
+        optimizer = self.optimizer_spec(parameters)
+        schedule = self.schedule_spec(self._total_steps())
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule.factor(step))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def _total_steps(self) -> int:
+        if self.trainer.max_steps > 0:
+            return self.trainer.max_steps
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ConfigError(
+                "A schedule needs to know how long training takes, but it has no end; set "
+                "trainer.max_steps or trainer.max_epochs."
+            )
+        return int(steps)

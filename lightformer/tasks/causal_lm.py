@@ -1,0 +1,130 @@
+"""Causal language modeling: predict each token from those before it (GPT)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+from lightformer.errors import ConfigError
+from lightformer.generation import Sampling, generate
+from lightformer.heads import TokenHead
+from lightformer.tasks.base import Batch, Task
+from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
+from lightformer.tasks.objective import IGNORED, Objective
+from lightformer.tasks.samples import continuations
+
+
+class CausalLM(Task):
+    """Predicts each token from those before it.
+
+    Reads `input_ids`, and `labels`, which hold at each position the token that comes next; without labels the
+    input itself is shifted. Logs `loss`, `perplexity` and `accuracy`.
+
+    Paper: Radford et al., 2018, Improving Language Understanding by Generative Pre-Training
+
+    Args:
+        tied: whether the head shares the matrix of the token embedding
+    """
+
+    data_defaults: ClassVar[dict[str, str]] = {"examples": "windows"}
+    default_is_causal = True
+
+    def __init__(self, tied: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        if not self.backbone.is_causal:
+            raise ConfigError(
+                "CausalLM must not see what it predicts, but backbone.is_causal is false; set it to true, "
+                "or leave it out."
+            )
+        self.head = TokenHead(self.backbone.embeddings.token, tied=tied)
+        self.keep(tied=tied)
+        self.finish()
+
+    def forward(self, input_ids: Tensor, **inputs: Any) -> Tensor:
+        """Returns the score of every token as the next one, (batch, seq, vocab_size)."""
+        return self.head(self.hidden_states({"input_ids": input_ids, **inputs}))
+
+    def objectives(self, batch: Batch) -> dict[str, Objective]:
+        labels = batch["labels"] if "labels" in batch else _next_tokens(batch)
+        hidden_states, labels = at_labels(self.hidden_states(batch), labels)
+        return {"labels": Objective(self.head(hidden_states), labels)}
+
+    def new_metrics(self) -> dict[str, dict[str, Metric]]:
+        return {"labels": {"accuracy": token_accuracy(self.vocabulary.size)}}
+
+    def derived_metrics(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"perplexity": perplexity(values["loss"])}
+
+    def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
+        return continuations(self, batch, tokenizer, limit)
+
+    def generate(
+        self,
+        input_ids: Tensor,
+        max_new_tokens: int,
+        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        *,
+        attention_mask: Tensor | None = None,
+        use_cache: bool = True,
+    ) -> Tensor:
+        """Returns new tokens, (batch, max_new_tokens); after an end of document, padding.
+
+        Args:
+            input_ids: (batch, seq), the prompts, padded on the left where they differ in length
+            max_new_tokens: how many tokens are added
+            sampling: how each one is chosen
+            attention_mask: (batch, seq) bool, False on padding
+            use_cache: whether earlier tokens are remembered; without, each step reads all of them again
+        """
+        return generate(
+            self.backbone,
+            self.head,
+            input_ids,
+            max_new_tokens,
+            sampling,
+            vocabulary=self.vocabulary,
+            attention_mask=attention_mask,
+            use_cache=use_cache,
+        )
+
+    def generate_text(
+        self,
+        prompt: str,
+        max_new_tokens: int = 100,
+        num_samples: int = 1,
+        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        use_cache: bool = True,
+    ) -> list[str]:
+        """Returns continuations of a prompt, each with the prompt in front.
+
+        Args:
+            prompt: text to go on from; where it is empty, a new document begins
+            max_new_tokens: how many tokens are added
+            num_samples: how many continuations
+            sampling: how each token is chosen
+            use_cache: whether earlier tokens are remembered
+        """
+        if self.tokenizer is None:
+            raise ConfigError(
+                "The model has no tokenizer; load it with lightformer.load(checkpoint)."
+            )
+        ids = self.tokenizer.encode_batch([prompt])[0]
+        start = self.vocabulary.eos_id
+        if not ids:
+            ids = [start if start is not None else 0]
+        input_ids = torch.tensor([ids] * num_samples, device=self.device)
+        new = self.generate(input_ids, max_new_tokens, sampling, use_cache=use_cache)
+        read = torch.cat((input_ids, new), dim=1)
+        return [self.tokenizer.decode(row.tolist()) for row in read]
+
+
+def _next_tokens(batch: Batch) -> Tensor:
+    """The input shifted by one; nothing comes after the last token, and no padding is predicted."""
+    labels = F.pad(batch["input_ids"][:, 1:], (0, 1), value=IGNORED)
+    if (mask := batch.get("attention_mask")) is not None:
+        labels = labels.masked_fill(~F.pad(mask[:, 1:], (0, 1), value=False), IGNORED)
+    return labels

@@ -1,0 +1,95 @@
+"""Masked language modeling: fill in the words that are hidden (BERT, RoBERTa)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from lightformer.errors import ConfigError
+from lightformer.heads import TokenHead
+from lightformer.tasks.base import Batch, Task
+from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
+from lightformer.tasks.objective import Objective
+from lightformer.tasks.samples import masked_tokens
+
+
+class MaskedLM(Task):
+    """Predicts hidden tokens from what stands to both sides of them.
+
+    Reads `input_ids`, in which some tokens are masked, and `labels`, the original tokens there. Logs `loss`,
+    `perplexity` and `masked_accuracy`.
+
+    Paper: Devlin et al., 2018, arXiv:1810.04805
+
+    Args:
+        tied: whether the head shares the matrix of the token embedding
+    """
+
+    data_defaults: ClassVar[dict[str, str]] = {"examples": "windows", "masking": "token"}
+
+    def __init__(self, tied: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        config = self.backbone.config
+        self.head = TokenHead(
+            self.backbone.embeddings.token,
+            tied=tied,
+            bias=True,
+            norm=config.norm(config.hidden_size),
+        )
+        self.keep(tied=tied)
+        self.finish()
+
+    def forward(self, input_ids: Tensor, **inputs: Any) -> Tensor:
+        """Returns the score of every token at every position, (batch, seq, vocab_size)."""
+        return self.head(self.hidden_states({"input_ids": input_ids, **inputs}))
+
+    def objectives(self, batch: Batch) -> dict[str, Objective]:
+        labels = self.require(batch, "labels", "set data.masking to token")
+        hidden_states, labels = at_labels(self.hidden_states(batch), labels)
+        return {"labels": Objective(self.head(hidden_states), labels)}
+
+    def new_metrics(self) -> dict[str, dict[str, Metric]]:
+        return {"labels": {"masked_accuracy": token_accuracy(self.vocabulary.size)}}
+
+    def derived_metrics(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"perplexity": perplexity(values["loss"])}
+
+    def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
+        return masked_tokens(self, batch, tokenizer, limit)
+
+    @torch.inference_mode()
+    def fill_mask(self, text: str, top_k: int = 5) -> list[list[tuple[str, float]]]:
+        """Returns, for each mask in the text, the likeliest tokens with their probabilities.
+
+        Args:
+            text: with one or more `[MASK]`
+            top_k: how many tokens for each mask
+        """
+        return fill_mask(self, text, top_k)
+
+
+def fill_mask(task: Any, text: str, top_k: int) -> list[list[tuple[str, float]]]:
+    """Fills the masks of a text with a task that can be called on `input_ids` and scores tokens."""
+    if task.tokenizer is None:
+        raise ConfigError("The model has no tokenizer; load it with lightformer.load(checkpoint).")
+    vocabulary = task.vocabulary
+    ids = task.tokenizer.encode_batch([text])[0]
+    if vocabulary.mask_id not in ids:
+        mask = task.tokenizer.decode([vocabulary.mask_id], skip_special_tokens=False)
+        raise ConfigError(f"The text must have a mask to fill; write {mask} where a word is missing.")
+    ids = [i for i in (vocabulary.cls_id, *ids, vocabulary.sep_id) if i is not None]
+    input_ids = torch.tensor([ids], device=task.device)
+    was_training = task.training
+    task.eval()
+    logits = task(input_ids)[0].float()  # (seq, vocab_size)
+    task.train(was_training)
+    found = logits[input_ids[0] == vocabulary.mask_id]
+    found[:, list(vocabulary.special_ids)] = -torch.inf  # a special token is never the missing word
+    best = found.softmax(dim=-1).topk(min(top_k, found.shape[1]), dim=-1)
+    return [
+        [(task.tokenizer.decode([int(i)]), float(p)) for i, p in zip(row, shares, strict=True)]
+        for row, shares in zip(best.indices, best.values, strict=True)
+    ]

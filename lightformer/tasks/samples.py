@@ -1,0 +1,96 @@
+"""Some predictions in words, as Markdown, for TensorBoard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightformer.generation import Sampling
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break out of a table or turn into markup."""
+    for mark, safe in (("|", "\\|"), ("`", "'"), ("<", "&lt;"), ("\n", " ⏎ ")):
+        text = text.replace(mark, safe)
+    return text
+
+
+def _tokens(row: Tensor, batch: dict[str, Any], number: int) -> Tensor:
+    mask = batch.get("attention_mask")
+    return row if mask is None else row[mask[number]]
+
+
+@torch.inference_mode()
+def masked_tokens(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> str:
+    """Texts with the hidden tokens filled in: right ones bold, wrong ones struck, with what was right."""
+    inputs = {k: batch[k] for k in ("attention_mask", "token_type_ids") if k in batch}
+    logits = task(batch["input_ids"][:limit], **{k: v[:limit] for k, v in inputs.items()})
+    lines = []
+    for row in range(len(logits)):
+        predicted, labels = logits[row].argmax(dim=-1), batch["labels"][row]
+        pieces, run = [], []
+        for place in range(len(labels)):
+            label = int(labels[place])
+            if label == -100:
+                run.append(int(batch["input_ids"][row, place]))
+                continue
+            pieces.append(_cell(tokenizer.decode(run)))
+            run = []
+            right = _cell(tokenizer.decode([label]).strip())
+            guess = _cell(tokenizer.decode([int(predicted[place])]).strip())
+            same = int(predicted[place]) == label
+            pieces.append(f"**{right}**" if same else f"~~{guess}~~ (*{right}*)")
+        pieces.append(_cell(tokenizer.decode(run)))
+        lines.append(" ".join(piece for piece in pieces if piece))
+    return "\n\n".join(lines)
+
+
+@torch.inference_mode()
+def next_sentences(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> str:
+    """Pairs of texts, what was said of them, and what was right."""
+    objective = task.objectives(batch)["next_sentence_labels"]
+    says = ("follows", "does not follow")
+    lines = ["| | first | second | predicted | right |", "|---|---|---|---|---|"]
+    for row in range(min(limit, len(objective.labels))):
+        ids = _tokens(batch["input_ids"][row], batch, row)
+        types = _tokens(batch["token_type_ids"][row], batch, row)
+        texts = [_cell(tokenizer.decode(ids[types == segment].tolist())) for segment in (0, 1)]
+        predicted, label = int(objective.logits[row].argmax()), int(objective.labels[row])
+        sign = "✓" if predicted == label else "✗"
+        lines.append(f"| {sign} | {texts[0]} | {texts[1]} | {says[predicted]} | {says[label]} |")
+    return "\n".join(lines)
+
+
+@torch.inference_mode()
+def classified(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> str:
+    """Texts, right and wrong ones, with the predicted label and the right one."""
+    objective, names = task.objectives(batch)["labels"], task.vocabulary.labels
+    predicted = objective.logits.argmax(dim=-1)
+    wrong_first = torch.argsort((predicted == objective.labels).long(), stable=True).tolist()
+    half = limit // 2
+    rows = [*wrong_first[:half], *reversed(wrong_first[half:])][:limit]
+    lines = ["| | text | predicted | right |", "|---|---|---|---|"]
+    for row in rows:
+        text = _cell(tokenizer.decode(_tokens(batch["input_ids"][row], batch, row).tolist()))
+        guess, label = int(predicted[row]), int(objective.labels[row])
+        sign = "✓" if guess == label else "✗"
+        lines.append(f"| {sign} | {text[:300]} | {_cell(names[guess])} | {_cell(names[label])} |")
+    return "\n".join(lines)
+
+
+def continuations(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> str:
+    """The start of some texts, and how the model goes on."""
+    length = max(1, batch["input_ids"].shape[1] // 4)
+    prompts = batch["input_ids"][: max(1, limit // 2), :length]
+    lines = []
+    for name, sampling in (
+        ("likeliest", Sampling(temperature=0)),
+        ("sampled", Sampling(temperature=0.8, top_p=0.95, seed=0)),
+    ):
+        new = task.generate(prompts, 40, sampling)
+        for prompt, text in zip(prompts, new, strict=True):
+            start, more = tokenizer.decode(prompt.tolist()), tokenizer.decode(text.tolist())
+            lines.append(f"*{name}*: {_cell(start)} **{_cell(more)}**")
+    return "\n\n".join(lines)
