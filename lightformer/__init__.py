@@ -14,7 +14,7 @@ from lightformer.registry import KINDS, register
 
 if TYPE_CHECKING:
     from lightformer.backbone import Backbone, BackboneConfig
-    from lightformer.checkpoint import load
+    from lightformer.loading import load
     from lightformer.plugins import load_plugins
 
 __version__ = "0.1.0"
@@ -23,7 +23,7 @@ __all__ = ["Backbone", "BackboneConfig", "load", "load_plugins", "register"]
 _LAZY = {
     "Backbone": "backbone",
     "BackboneConfig": "backbone",
-    "load": "checkpoint",
+    "load": "loading",
     "load_plugins": "plugins",
 }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lightformer import attention, block, feedforward, init, norm, position
 from lightformer.attention import AttentionContext, AttentionSpec
 from lightformer.block import Block, BlockParts, BlockSpec
-from lightformer.cache import Cache, KeyValueCache
+from lightformer.cache import Cache
 from lightformer.dimensions import Dimensions
 from lightformer.embeddings import Embeddings
 from lightformer.errors import ConfigError
@@ -173,8 +173,13 @@ class Backbone(nn.Module):
 
     def _block(self, layer: int, has_memory: bool) -> Block:
         dims, parts = self.config.dimensions(layer), self.config.layer(layer)
-        own = parts.attention(dims)
-        own.check_position(self._position(layer))
+        own, placed = parts.attention(dims), self._position(layer)
+        own.check_position(placed)
+        if placed is not self.positions[0] and type(placed).embed is not Position.embed:
+            raise ConfigError(
+                f"A pattern cannot have position {parts.position.name!r}, which is added to the embeddings, "
+                "before all layers; make it the position of the backbone."
+            )
         return self.config.block(
             BlockParts(
                 attention=own,
@@ -193,8 +198,8 @@ class Backbone(nn.Module):
     def new_cache(self) -> Cache:
         """Returns an empty memory, for `forward`."""
         layers = [layer.attention.new_cache() for layer in self.blocks]
-        crossed = [KeyValueCache() for layer in self.blocks if layer.cross_attention is not None]
-        return Cache(layers=layers, cross_layers=list(crossed))
+        crossed = [b.cross_attention.new_cache() for b in self.blocks if b.cross_attention is not None]
+        return Cache(layers=layers, cross_layers=crossed)
 
     def forward(
         self,
@@ -227,6 +232,10 @@ class Backbone(nn.Module):
             weights: an empty list, to which the layers append their attention weights
         """
         batch, seq_len = input_ids.shape
+        if cache is not None and document_ids is not None:
+            raise ConfigError(
+                "A cache holds one document a row, but document_ids were given; leave out one of the two."
+            )
         start = 0 if cache is None else cache.length
         is_token = attention_mask
         if cache is not None:

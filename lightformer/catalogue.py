@@ -1,8 +1,8 @@
 """What there is to choose from, read from source without running it.
 
-The catalogue lists each part that a `@register("kind", "name")` names, each task and each data module,
-of the package itself and of every plugin, with its options and docs. From it the command line gives
-help and finds mistakes in a config before anything heavy is imported.
+The catalogue lists each part that a `@register("kind", "name")` names, each task and each data
+module, of the package itself and of every plugin, with its options and docs. From it the command
+line gives help and finds mistakes in a config before anything heavy is imported.
 This module imports the standard library alone.
 """
 
@@ -12,12 +12,14 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lightformer import source as src
 from lightformer.errors import ConfigError, did_you_mean
 from lightformer.plugins import Source, find_module, find_sources
 from lightformer.registry import KINDS
-from lightformer.source import Module, Option
+from lightformer.signatures import Option, docstring, options
+from lightformer.source import Module
 
 BASES = {"model": ("lightformer.tasks", "Task"), "data": ("lightformer.data", "DataModule")}
 """What a config chooses by the name of its class: key -> package and name of the base class."""
@@ -39,6 +41,8 @@ class Entry:
     line: int
     source: str
     """`built-in`, or the label of the plugin."""
+    data_defaults: dict[str, Any] = field(default_factory=dict)
+    """Of a task or data module: which data options it has, where the user does not say."""
 
     @property
     def summary(self) -> str:
@@ -48,29 +52,9 @@ class Entry:
     def paper(self) -> str:
         """The paper's line of the docs, or an empty string."""
         paragraphs = (" ".join(text.split()) for text in self.doc.split("\n\n"))
-        return next((text.removeprefix("Paper: ") for text in paragraphs if text.startswith("Paper:")), "")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What may stand under a key of a config, as far as its source tells.
-
-    Args:
-        kind: a part of this kind
-        fields: the fields of a dataclass
-        item: the shape of each element of a list or mapping
-        choices: the texts of a Literal
-        name: what to call it in messages
-    """
-
-    kind: str = ""
-    fields: tuple[Option, ...] | None = None
-    item: Shape | None = None
-    choices: tuple[str, ...] = ()
-    name: str = ""
-
-
-ANYTHING = Shape()
+        return next(
+            (text.removeprefix("Paper: ") for text in paragraphs if text.startswith("Paper:")), ""
+        )
 
 
 @dataclass
@@ -94,8 +78,14 @@ class Catalogue:
         """Returns an entry by its name, or by its dotted path."""
         known = self.entries.get(kind, {})
         bare = name.removeprefix(f"lightformer.{kind}.")
-        return known.get(bare) or next((e for e in known.values() if e.path == name), None) or (
-            known.get(name.rpartition(".")[2]) if name.startswith(BASES.get(kind, (" ",))[0] + ".") else None
+        return (
+            known.get(bare)
+            or next((e for e in known.values() if e.path == name), None)
+            or (
+                known.get(name.rpartition(".")[2])
+                if name.startswith(BASES.get(kind, (" ",))[0] + ".")
+                else None
+            )
         )
 
     def find(self, kind: str, name: str) -> Entry:
@@ -105,7 +95,9 @@ class Catalogue:
             ConfigError: the kind or the name is unknown.
         """
         if kind not in (*KINDS, *BASES):
-            raise ConfigError(f"There is no kind {kind!r}.{did_you_mean(kind, [*KINDS, *BASES], 'Kinds')}")
+            raise ConfigError(
+                f"There is no kind {kind!r}.{did_you_mean(kind, [*KINDS, *BASES], 'Kinds')}"
+            )
         entry = self.get(kind, name)
         if entry is None:
             raise ConfigError(unknown(kind, name, self.names(kind)))
@@ -158,7 +150,11 @@ def _read_plugin(catalogue: Catalogue, source: Source) -> None:
         _read(catalogue, module, source.label)
         for origin, name in module.imports.values():
             for candidate in (f"{origin}.{name}", origin):
-                if not source.is_file and candidate.split(".")[0] == top and (found := src.read(candidate)):
+                if (
+                    not source.is_file
+                    and candidate.split(".")[0] == top
+                    and (found := src.read(candidate))
+                ):
                     todo.append(found)
 
 
@@ -174,7 +170,9 @@ def _read(catalogue: Catalogue, module: Module, label: str) -> None:
         if isinstance(node, ast.ClassDef) and (key := _chosen_by_class(module, node)):
             catalogue.add(_entry(key, node.name, module, node, label))
     if label != BUILT_IN and label not in catalogue.dynamic:
-        calls = (n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and n not in understood)
+        calls = (
+            n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and n not in understood
+        )
         if any(src.dotted(call.func).split(".")[-1] == "register" for call in calls):
             catalogue.dynamic.append(label)
 
@@ -209,17 +207,30 @@ def _has_abstract_method(node: ast.ClassDef) -> bool:
 
 
 def _entry(kind: str, name: str, module: Module, node: src.Definition, label: str) -> Entry:
-    found = src.options(module, node, keyword_only=kind in KINDS)
+    found = options(module, node, keyword_only=kind in KINDS)
     return Entry(
         kind=kind,
         name=name,
         path=f"lightformer.{kind}.{name}" if kind in KINDS else f"{module.name}.{node.name}",
-        doc=src.docstring(node),
+        doc=docstring(node),
         options=tuple(option for option in found if "Vocabulary" not in option.type),
         file=module.path,
         line=node.lineno,
         source=label,
+        data_defaults=_data_defaults(module, node),
     )
+
+
+def _data_defaults(module: Module, node: src.Definition) -> dict[str, Any]:
+    """A task's `data_defaults`, or a data module's `default_OPTION`s; the nearest class counts."""
+    found: dict[str, Any] = {}
+    for _, cls in reversed(src.lineage(module, node) if isinstance(node, ast.ClassDef) else []):
+        for name, value in src.constants(cls).items():
+            if name == "data_defaults" and isinstance(value, dict):
+                found = value
+            elif name.startswith("default_"):
+                found[name.removeprefix("default_")] = value
+    return found
 
 
 def trainer_options() -> tuple[Option, ...]:
@@ -228,54 +239,4 @@ def trainer_options() -> tuple[Option, ...]:
     trainer = module.definitions.get("Trainer") if module else None
     if module is None or not isinstance(trainer, ast.ClassDef):
         return ()
-    return src.options(module, trainer, keyword_only=False)
-
-
-def shape_of(option: Option) -> Shape:
-    """Returns what may stand under an option, from its annotation."""
-    return _shape(option.module, option.annotation) if option.annotation is not None else ANYTHING
-
-
-def default_name(option: Option) -> str:
-    """Returns the name of an option's default part: `mha` for `attention.mha(dropout=0.1)`."""
-    value = option.value.func if isinstance(option.value, ast.Call) else option.value
-    return src.dotted(value).split(".")[-1] if value is not None else ""
-
-
-def _shape(module: Module, node: ast.expr) -> Shape:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _shape(module, ast.parse(node.value, mode="eval").body)
-    if isinstance(node, ast.BinOp):
-        return _first(module, [node.left, node.right])
-    if isinstance(node, ast.Subscript):
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        outer = src.dotted(node.value).split(".")[-1]
-        if outer == "Literal":
-            return Shape(choices=tuple(str(i.value) for i in inner if isinstance(i, ast.Constant)))
-        if outer in ("Optional", "Union"):
-            return _first(module, inner)
-        item = _first(module, inner)
-        known = outer in ("list", "List", "tuple", "Tuple", "Sequence", "dict", "Dict", "Mapping")
-        return Shape(item=item) if known and item != ANYTHING else ANYTHING
-    target = src.resolve(module, node)
-    if target is None:
-        return ANYTHING
-    here, found = target
-    if isinstance(found, ast.ClassDef):
-        return _shape_of_class(here, found)
-    return _shape(here, found) if isinstance(found, ast.expr) else ANYTHING
-
-
-def _first(module: Module, nodes: list[ast.expr]) -> Shape:
-    if any(src.dotted(node) == "str" for node in nodes):
-        return ANYTHING
-    return next((s for s in (_shape(module, node) for node in nodes) if s != ANYTHING), ANYTHING)
-
-
-def _shape_of_class(module: Module, node: ast.ClassDef) -> Shape:
-    for keyword in node.keywords:  # class AttentionSpec(Spec, kind="attention", builds=Attention)
-        if keyword.arg == "kind" and isinstance(keyword.value, ast.Constant):
-            return Shape(kind=str(keyword.value.value), name=str(keyword.value.value))
-    if src.is_dataclass(node):
-        return Shape(fields=src.options(module, node, keyword_only=False), name=node.name)
-    return ANYTHING
+    return options(module, trainer, keyword_only=False)

@@ -1,7 +1,7 @@
 """Random numbers that are a pure function of what they are for.
 
-There is no generator and so no state: the number for (seed, purpose, epoch, sample, position) is a hash
-of these. It does not depend on the batch that a sample is in, on workers, ranks or restarts.
+There is no generator and so no state: the number for (seed, purpose, epoch, sample, position) is a
+hash of these. It does not depend on the batch that a sample is in, on workers, ranks or restarts.
 
     uniform(seed, "mask", epoch, samples[:, None], positions)    # (batch, seq), in [0, 1)
 
@@ -31,7 +31,7 @@ def bits(seed: int, purpose: str, *counters: Counter) -> npt.NDArray[np.uint64]:
     """Returns 64 random bits for each element of the counters, broadcast against one another."""
     state = np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
     for counter in (zlib.crc32(purpose.encode()), *counters):
-        number = np.asarray(counter).astype(np.uint64) + np.uint64(1)
+        number = np.atleast_1d(counter).astype(np.uint64) + np.uint64(1)
         state = _mix(_mix(state) + number * _GOLDEN)
     shape = np.broadcast_shapes(*(np.shape(counter) for counter in counters))
     return state.reshape(shape)
@@ -39,7 +39,7 @@ def bits(seed: int, purpose: str, *counters: Counter) -> npt.NDArray[np.uint64]:
 
 def uniform(seed: int, purpose: str, *counters: Counter) -> npt.NDArray[np.float64]:
     """Returns numbers in [0, 1)."""
-    return (bits(seed, purpose, *counters) >> np.uint64(11)) * 2.0**-53
+    return (bits(seed, purpose, *counters) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def below(

@@ -58,7 +58,7 @@ class Embeddings(nn.Module):
             )
         placed = position.embed(position_ids)
         if placed is not None:
-            states = states + placed
+            states = states + placed.to(states.dtype)
         if self.norm is not None:
             states = self.norm(states)
         return self.dropout(states)

@@ -58,7 +58,7 @@ class Corpus:
 
     @property
     def stop(self) -> int:
-        """Where the last document ends in `tokens`, without a separator: there it separates nothing."""
+        """Where the last document ends in `tokens`, without its separator."""
         end = int(self.sentences[self.documents[-1]])
         return end if self.separator is None or end == self.start else end - 1
 
@@ -99,7 +99,9 @@ class Examples(abc.ABC):
         training: whether samples may differ between epochs; for evaluation they never do
     """
 
-    def __init__(self, corpus: Corpus, vocabulary: Vocabulary, seed: int, training: bool, /) -> None:
+    def __init__(
+        self, corpus: Corpus, vocabulary: Vocabulary, seed: int, training: bool, /
+    ) -> None:
         self.corpus = corpus
         self.vocabulary = vocabulary
         self.seed = seed
@@ -113,9 +115,9 @@ class Examples(abc.ABC):
     def batch(self, indices: Indices, epoch: int) -> Batch:
         """Returns the samples of these numbers, as the batch that a task expects.
 
-        The keys: `input_ids`, and where there is something to tell `attention_mask` (True = a token),
-        `token_type_ids`, `labels` (the target at each position, -100 for none; or one class a row)
-        and `next_sentence_labels`.
+        The keys: `input_ids`, and where there is something to tell `attention_mask` (True = a
+        token), `token_type_ids`, `labels` (the target at each position, -100 for none; or one class
+        a row) and `next_sentence_labels`.
         """
 
 
@@ -139,21 +141,22 @@ def frame(
     Returns:
         The ids, which of them are no padding, and the segment of each; all (batch, seq).
     """
-    opening, closing = vocabulary.cls_id is not None, vocabulary.sep_id is not None
-    total = sum(lengths) + opening + closing * len(starts)
+    cls_id, sep_id = vocabulary.cls_id, vocabulary.sep_id
+    total = sum(lengths) + (cls_id is not None) + (sep_id is not None) * len(starts)
     column = np.arange(np.max(total))[None]  # (1, seq)
     ids = np.full((len(starts[0]), column.size), vocabulary.pad_id, dtype=np.int64)
     segments = np.zeros_like(ids)
-    if opening:
-        ids[:, 0] = vocabulary.cls_id
-    position = np.full(len(ids), int(opening))
+    position = np.zeros(len(ids), dtype=np.int64)
+    if cls_id is not None:
+        ids[:, 0] = cls_id
+        position += 1
     for number, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         offset = column - position[:, None]  # (batch, seq)
         rows, columns = np.nonzero((offset >= 0) & (offset < length[:, None]))
         ids[rows, columns] = corpus.tokens[start[rows] + offset[rows, columns]]
         position = position + length
-        if closing:
-            ids[np.arange(len(ids)), position] = vocabulary.sep_id
+        if sep_id is not None:
+            ids[np.arange(len(ids)), position] = sep_id
             position = position + 1
         segments[(offset >= 0) & (column < position[:, None])] = number
     return ids, column < np.asarray(total)[:, None], segments

@@ -61,15 +61,13 @@ def attention_weights(
     """Returns the weights that `attend` uses inside its kernel, (batch, heads, query, key)."""
     key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     scores = query @ key.mT * (scale if scale is not None else query.shape[-1] ** -0.5)
+    if bias is not None:
+        scores = scores + bias.to(query.dtype)
     allowed = mask.dense(query.shape[2], key.shape[2], query.device, key_start)
-    joined = _join(allowed, bias, query.dtype)
-    if joined is None:
+    if allowed is None:
         return scores.softmax(dim=-1)
-    if joined.dtype == torch.bool:
-        scores = scores.masked_fill(~joined, -torch.inf)
-    else:
-        scores = scores + joined
-    return scores.softmax(dim=-1).nan_to_num(0.0)  # a row that may look at nothing
+    # Last, so that a row that may look at nothing has no gradient that is not a number.
+    return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1).nan_to_num(0.0)
 
 
 def _join(allowed: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:

@@ -23,7 +23,7 @@ class Masking(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, batch: Batch, indices: Indices, epoch: int) -> Batch:
-        """Returns the batch with other `input_ids`, and `labels` that are -100 where nothing is asked.
+        """Returns the batch with other `input_ids`, and with `labels`, -100 where nothing is asked.
 
         What is drawn is a pure function of (seed, epoch, number of the sample, position).
         """

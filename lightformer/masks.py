@@ -23,7 +23,8 @@ class AttentionMask:
         is_causal: a query sees only itself and what stands before it
         window: a query sees `window` tokens up to itself where the mask is causal, or `window` tokens to
             either side where it is not
-        prefix_lengths: (batch,), so many tokens at the start of a row are seen by all of it, causal or not
+        prefix_lengths: (batch,), so many tokens at the start of a row are no secret of the future: a causal
+            mask lets all of the row see them
         is_token: (batch, key), False where a key is padding
         query_documents: (batch, query), with `key_documents`: a query sees the keys of its own document
         key_documents: (batch, key)
@@ -96,18 +97,17 @@ class AttentionMask:
         allowed: list[Tensor] = []
         if self.is_causal:
             causal = key <= query
-            if self.window is not None:
-                causal = causal & (query - key < self.window)
             if self.prefix_lengths is not None:
                 causal = causal | (key < self.prefix_lengths.view(-1, 1, 1, 1))
             allowed.append(causal)
-        elif self.window is not None:
-            allowed.append((query - key).abs() <= self.window)
+        if self.window is not None:
+            farthest = self.window - 1 if self.is_causal else self.window  # causal: itself is one of them
+            allowed.append((query - key).abs() <= farthest)
         if self.is_token is not None:
             allowed.append(self.is_token[:, None, None, keys])
         if self.query_documents is not None and self.key_documents is not None:
-            looking = self.query_documents[:, None, queries, None]
-            allowed.append(looking == self.key_documents[:, None, None, keys])
+            own = self.query_documents[:, None, :, None]
+            allowed.append(own == self.key_documents[:, None, None, keys])
         if self.rule is not None:
             allowed.append(self.rule(query, key))
         result = allowed[0]

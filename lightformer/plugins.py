@@ -99,7 +99,9 @@ def _load(source: Source) -> None:
         import_source(source.target)
     except (Exception, SystemExit) as error:
         said = str(error) if isinstance(error, LightformerError) else _said(error)
-        raise PluginError(f"Plugin {source.label} has an error at {_place(source, error)}: {said}") from error
+        raise PluginError(
+            f"Plugin {source.label} has an error at {_place(source, error)}: {said}"
+        ) from error
     _loaded[source.label] = source.target
 
 
@@ -116,7 +118,11 @@ def _place(source: Source, error: BaseException) -> str:
     machinery = (__file__, sys.modules[import_source.__module__].__file__)
     own = [f for f in frames if f.filename not in machinery and "importlib" not in f.filename]
     root = Path(source.target).name if source.is_file else source.target.split(".")[0]
-    inside = [f for f in own if root in Path(f.filename).with_suffix("").parts or f.filename == source.target]
+    inside = [
+        f
+        for f in own
+        if root in Path(f.filename).with_suffix("").parts or f.filename == source.target
+    ]
     for frame in reversed(inside or own):
         return f"{_nearby(frame.filename)}:{frame.lineno}"
     return source.target
@@ -145,13 +151,17 @@ def _named(name: str) -> Source:
         path = Path(name)
         if not path.is_file() or path.suffix != ".py":
             known = [p.as_posix() for p in path.parent.glob("*.py")]
-            raise PluginError(f"There is no plugin file {name!r}.{did_you_mean(name, known, 'Files there')}")
+            raise PluginError(
+                f"There is no plugin file {name!r}.{did_you_mean(name, known, 'Files there')}"
+            )
         return Source(name, str(path.resolve()))
     here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)  # last, so that no file of the user hides an installed module
     if not all(part.isidentifier() for part in name.split(".")) or find_module(name) is None:
-        known = [p.stem for p in Path().glob("*.py")] + [p.parent.name for p in Path().glob("*/__init__.py")]
+        known = [p.stem for p in Path().glob("*.py")] + [
+            p.parent.name for p in Path().glob("*/__init__.py")
+        ]
         raise PluginError(
             f"There is no module {name!r} to load as a plugin.{did_you_mean(name, known, 'Modules here')}"
         )

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from lightformer.dimensions import Dimensions
-from lightformer.errors import ConfigError
 from lightformer.registry import Spec, namespace
 
 
@@ -95,10 +94,6 @@ def default_positions(
         device: where the result is made
     """
     if document_ids is not None:
-        if start:
-            raise ConfigError(
-                "A cache goes on with one document a row, but document_ids were given; pass position_ids."
-            )
         index = torch.arange(seq_len, device=device).expand_as(document_ids)
         first = torch.ones_like(document_ids, dtype=torch.bool)
         first[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]

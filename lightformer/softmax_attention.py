@@ -71,7 +71,8 @@ class SoftmaxAttention(Attention):
             context: mask and positions
             key_start: index of the first key
         """
-        mask = context.mask.within(self.window)
+        own_sequence = context.memory is None  # a window counts in one sequence, not across two
+        mask = context.mask.within(self.window if own_sequence else None)
         bias = context.bias(query, key, key_start)
         if context.weights is not None:
             weights = attention_weights(query, key, mask=mask, bias=bias, key_start=key_start)

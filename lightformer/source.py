@@ -1,43 +1,24 @@
 """Python modules, read and not run.
 
-What a command line needs to know of a class (its docs, options, bases) stands in its source. Reading
-it takes milliseconds, where importing it takes torch, and runs nothing.
+What a command line needs to know of a class (its docs, options, bases) stands in its source.
+Reading it takes milliseconds, where importing it takes torch, and runs nothing.
 This module imports the standard library alone.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 from lightformer.errors import PluginError
 from lightformer.plugins import find_module
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a part, task, data module or dataclass, as its source spells it."""
-
-    name: str
-    type: str
-    default: str | None
-    """Source text; None where there is no default."""
-    doc: str
-    annotation: ast.expr | None = field(compare=False, repr=False)
-    value: ast.expr | None = field(compare=False, repr=False)
-    module: Module = field(compare=False, repr=False)
-
-    @property
-    def required(self) -> bool:
-        return self.default is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +48,9 @@ class Module:
         for node in self.tree.body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 found[node.targets[0].id] = node.value
-            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            elif (
+                isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+            ):
                 found[node.target.id] = node.value
         return found
 
@@ -118,7 +101,7 @@ def read_file(path: Path, name: str) -> Module:
 
 
 def resolve(module: Module, node: ast.expr) -> tuple[Module, Definition | ast.expr] | None:
-    """Returns what a name stands for: a class, a function, or an alias; None if it is out of sight."""
+    """Returns what a name stands for: a class, a function, an alias; None if out of sight."""
     if isinstance(node, ast.Name):
         return _lookup(module, node.id, set())
     if isinstance(node, ast.Attribute) and (owner := dotted(node.value)):
@@ -178,121 +161,25 @@ def lineage(module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassD
     return found
 
 
+def constants(node: ast.ClassDef) -> dict[str, Any]:
+    """Returns the literal values that stand in the body of a class."""
+    found = {}
+    for item in node.body:
+        if not isinstance(item, (ast.Assign, ast.AnnAssign)) or item.value is None:
+            continue
+        target = item.target if isinstance(item, ast.AnnAssign) else item.targets[0]
+        if isinstance(target, ast.Name):
+            with suppress(ValueError):
+                found[target.id] = ast.literal_eval(item.value)
+    return found
+
+
 def is_dataclass(node: ast.ClassDef) -> bool:
     """Whether a class is decorated with `dataclass`."""
     names = (dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
     return any(name in ("dataclass", "dataclasses.dataclass") for name in names)
 
 
-def docstring(node: Definition) -> str:
-    """Returns the docs of a class with those of its `__init__`, or of a function."""
-    texts = [ast.get_docstring(node)]
-    if isinstance(node, ast.ClassDef) and (init := constructor(node)):
-        texts.append(ast.get_docstring(init))
-    return "\n\n".join(dict.fromkeys(text for text in texts if text))
-
-
-def constructor(node: ast.ClassDef) -> Function | None:
-    """Returns the class's own `__init__`."""
-    for item in node.body:
-        if isinstance(item, Function) and item.name == "__init__":
-            return item
-    return None
-
-
-def options(module: Module, node: Definition, *, keyword_only: bool) -> tuple[Option, ...]:
-    """Returns the options of a definition, with what it hands on to its bases by `**kwargs`.
-
-    Args:
-        module: where it is defined
-        node: class, dataclass or function
-        keyword_only: a part's options are its keyword-only parameters; others' are all parameters
-    """
-    found: dict[str, Option] = {}
-    if not isinstance(node, ast.ClassDef):
-        return tuple(_parameters(module, node, docstring(node), keyword_only))
-    family = lineage(module, node)
-    docs = "\n\n".join(docstring(cls) for _, cls in family)
-    if is_dataclass(node):
-        for here, cls in reversed(family):
-            found.update((option.name, option) for option in _fields(here, cls, docs))
-        return tuple(found.values())
-    for here, cls in family:
-        init = constructor(cls)
-        if init is not None:
-            for option in _parameters(here, init, docs, keyword_only):
-                found.setdefault(option.name, option)
-            if init.args.kwarg is None:
-                break
-    return tuple(found.values())
-
-
-def _parameters(module: Module, node: Function, docs: str, keyword_only: bool) -> Iterator[Option]:
-    described, arguments = argument_docs(docs), node.args
-    plain = arguments.args
-    defaults = [None] * (len(arguments.posonlyargs) + len(plain) - len(arguments.defaults))
-    pairs = list(zip(plain, [*defaults, *arguments.defaults][len(arguments.posonlyargs) :], strict=True))
-    if keyword_only:
-        pairs = []
-    for argument, default in [*pairs, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]:
-        if argument.arg not in ("self", "cls"):
-            yield _option(module, argument.arg, argument.annotation, default, described)
-
-
-def _fields(module: Module, node: ast.ClassDef, docs: str) -> Iterator[Option]:
-    described = argument_docs(docs)
-    for item in node.body:
-        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
-            continue
-        if "ClassVar" not in ast.unparse(item.annotation):
-            default = _field_default(item.value) if item.value is not None else None
-            yield _option(module, item.target.id, item.annotation, default, described)
-
-
-def _field_default(value: ast.expr) -> ast.expr | None:
-    if not isinstance(value, ast.Call) or dotted(value.func).split(".")[-1] != "field":
-        return value
-    for keyword in value.keywords:
-        if keyword.arg == "default":
-            return keyword.value
-        if keyword.arg == "default_factory":
-            lazy = isinstance(keyword.value, ast.Lambda)
-            return keyword.value.body if lazy else ast.Call(keyword.value, [], [])  # type: ignore[attr-defined]
-    return None
-
-
-def _option(
-    module: Module,
-    name: str,
-    annotation: ast.expr | None,
-    default: ast.expr | None,
-    described: dict[str, str],
-) -> Option:
-    return Option(
-        name=name,
-        type=ast.unparse(annotation) if annotation is not None else "any",
-        default=ast.unparse(default) if default is not None else None,
-        doc=described.get(name, ""),
-        annotation=annotation,
-        value=default,
-        module=module,
-    )
-
-
-def argument_docs(text: str) -> dict[str, str]:
-    """Returns what the `Args:` sections of a docstring say of each argument."""
-    found: dict[str, str] = {}
-    for section in re.findall(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", inspect.cleandoc(text), re.MULTILINE):
-        current = ""
-        lines = inspect.cleandoc("\n" + section).splitlines()
-        for line in lines:
-            start = re.match(r"(\w+)(?: \([^)]*\))?:\s*(.*)", line)
-            if start:
-                current = start[1]
-                if current in found:
-                    current = ""
-                else:
-                    found[current] = start[2].strip()
-            elif current:
-                found[current] = f"{found[current]} {line.strip()}".strip()
-    return found
+def text(node: ast.expr) -> str:
+    """Returns an expression as it is written."""
+    return ast.unparse(node)

@@ -1,1 +1,1 @@
-"""The command line. Nothing else in the package knows jsonargparse, and nothing below imports this."""
+"""The command line. Only this package knows jsonargparse, and nothing below imports it."""

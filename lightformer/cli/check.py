@@ -6,15 +6,14 @@ registers in a loop, a class of another package) is left to the parser, which im
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lightformer.catalogue import (
     BASES,
     Catalogue,
-    Shape,
-    default_name,
-    shape_of,
     trainer_options,
     unknown,
 )
@@ -22,7 +21,8 @@ from lightformer.cli.command_line import CommandLine
 from lightformer.cli.document import Path_
 from lightformer.cli.options import top_level
 from lightformer.errors import ConfigError, did_you_mean
-from lightformer.source import Option
+from lightformer.shapes import Shape, default_name, scalar_types, shape_of
+from lightformer.signatures import Option
 
 TRUSTED = ("lightning", "torch")
 """Packages whose classes a config may name in full, beside those of the plugins."""
@@ -53,7 +53,8 @@ class _Check:
             if not isinstance(tree.get(key), dict) or "name" not in tree[key]:
                 raise self.error(
                     (),
-                    f"no {key} is chosen; give a config, such as --config configs/mlm.yaml, or --{key} NAME."
+                    f"no {key} is chosen; give a config, such as --config configs/mlm.yaml, "
+                    f"or --{key} NAME."
                     f"{did_you_mean('', self.catalogue.names(key))}",
                 )
             self.choice(key, tree[key], (key,), "")
@@ -62,21 +63,51 @@ class _Check:
         return ConfigError(f"{self.line.place(path)}: {sentence}")
 
     def trainer(self, value: Any) -> None:
-        options = {option.name for option in trainer_options()}
-        for name in value if isinstance(value, dict) and options else ():
+        options = {option.name: option for option in trainer_options()}
+        for name, inner in value.items() if isinstance(value, dict) and options else ():
+            path = ("trainer", name)
             if name not in options:
-                raise self.error(("trainer", name), f"trainer has no option {name!r}.{_near(name, options)}")
+                raise self.error(path, f"trainer has no option {name!r}.{_near(name, options)}")
+            self.scalar(options[name], inner, path)
+            if name in _CLASSES:
+                self.classes(inner, path)
+
+    def classes(self, value: Any, path: Path_) -> None:
+        """Refuses a class for the Trainer that nobody vouched for."""
+        if isinstance(value, list):
+            for number, item in enumerate(value):
+                self.classes(item, (*path, str(number)))
+        elif isinstance(value, dict) and "class_path" in value:
+            self.classes(value["class_path"], (*path, "class_path"))
+        elif isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value):
+            self.vouch(path[1], value, path)
+
+    def vouch(self, kind: str, name: str, path: Path_) -> None:
+        """Refuses a dotted name of a package that is not trusted, without importing it."""
+        top = name.split(".")[0]
+        if top not in (*TRUSTED, "lightformer", *self.catalogue.modules):
+            names = self.catalogue.names(kind)
+            choose = f"choose one of {', '.join(names)}, or load" if names else "load"
+            raise self.error(
+                path,
+                f"{kind} {name!r} is not imported, because {top!r} was not loaded as a plugin; "
+                f"{choose} your own with --plugins.",
+            )
 
     def choice(self, kind: str, value: Any, path: Path_, default: str) -> None:
         """Checks a part, task or data module that a config chooses."""
         if value is None:
             return
         if not isinstance(value, dict):
-            raise self.error(path, f"{kind} must be a name or a mapping with a name, not {value!r}.")
+            raise self.error(
+                path, f"{kind} must be a name or a mapping with a name, not {value!r}."
+            )
         name = value.get("name", default)
         if not name:
             raise self.error(
-                path, f"{kind} has options but no name; write {kind}: {{name: NAME, {next(iter(value), '')}: ...}}."
+                path,
+                f"{kind} has options but no name; "
+                f"write {kind}: {{name: NAME, {next(iter(value), '')}: ...}}.",
             )
         if not isinstance(name, str):
             raise self.error((*path, "name"), f"the name of a {kind} is text, not {name!r}.")
@@ -85,49 +116,86 @@ class _Check:
             self.foreign(kind, name, path)
             return
         known = {option.name: option for option in entry.options}
-        self.fields(f"{kind} {name!r}", {k: v for k, v in value.items() if k != "name"}, known, path)
+        self.fields(
+            f"{kind} {name!r}", {k: v for k, v in value.items() if k != "name"}, known, path
+        )
         missing = [o.name for o in known.values() if o.required and o.name not in value]
         if missing:
             way = f"--{'.'.join((*path, missing[0]))} VALUE"
-            raise self.error(path, f"{kind} {name!r} needs {', '.join(missing)}, which has no default; add {way}.")
+            raise self.error(
+                path,
+                f"{kind} {name!r} needs {', '.join(missing)}, which has no default; add {way}.",
+            )
 
     def foreign(self, kind: str, name: str, path: Path_) -> None:
-        """Refuses a name that is not in the catalogue, unless something not yet imported may have it."""
+        """Refuses a name that the catalogue lacks, unless something not yet imported may have it."""
         place = (*path, "name")
-        top = name.split(".")[0]
-        if "." in name and top not in (*TRUSTED, *self.catalogue.modules):
-            raise self.error(
-                place,
-                f"{kind} {name!r} is not imported, because {top!r} is not a plugin; "
-                f"load it with --plugins {top}, or choose one of: {', '.join(self.catalogue.names(kind))}.",
-            )
-        if "." not in name and not self.catalogue.dynamic:
+        if "." in name:
+            self.vouch(kind, name, place)
+        elif not self.catalogue.dynamic:
             sentence = unknown(kind, name, self.catalogue.names(kind))
             raise self.error(place, sentence[0].lower() + sentence[1:])
 
-    def fields(self, owner: str, value: dict[str, Any], known: dict[str, Option], path: Path_) -> None:
+    def fields(
+        self, owner: str, value: dict[str, Any], known: dict[str, Option], path: Path_
+    ) -> None:
         """Checks the options of a part, or the fields of a dataclass."""
         for name, inner in value.items():
             if name not in known:
                 raise self.error(
-                    (*path, name), f"{owner} has no option {name!r}.{did_you_mean(name, known, 'Its options')}"
+                    (*path, name),
+                    f"{owner} has no option {name!r}.{did_you_mean(name, known, 'Its options')}",
                 )
             option = known[name]
+            self.scalar(option, inner, (*path, name))
             self.value(shape_of(option), inner, (*path, name), default_name(option))
+
+    def scalar(self, option: Option, value: Any, path: Path_) -> None:
+        """Checks a number or a truth value; what only looks like text is left to the parser."""
+        types = scalar_types(option)
+        if types and not _fits(types, value):
+            wanted = " or ".join(word for name, word in _WORDS.items() if name in types)
+            raise self.error(path, f"{path[-1]} must be {wanted}, but is {value!r}.")
 
     def value(self, shape: Shape, value: Any, path: Path_, default: str) -> None:
         if shape.kind:
             self.choice(shape.kind, value, path, default)
         elif shape.fields is not None and isinstance(value, dict):
-            self.fields(shape.name, value, {option.name: option for option in shape.fields}, path)
+            self.fields(
+                ".".join(path), value, {option.name: option for option in shape.fields}, path
+            )
+        elif shape.fields is not None and isinstance(value, (int, float, list)):
+            raise self.error(path, f"{path[-1]} must be a mapping, but is {value!r}.")
         elif shape.choices and isinstance(value, str) and value not in shape.choices:
-            raise self.error(path, f"{path[-1]} cannot be {value!r}.{did_you_mean(value, shape.choices)}")
+            raise self.error(
+                path, f"{path[-1]} cannot be {value!r}.{did_you_mean(value, shape.choices)}"
+            )
         elif shape.item is not None and isinstance(value, (list, dict)):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
                 self.value(shape.item, item, (*path, str(key)), "")
 
 
-def _near(name: str, known: set[str]) -> str:
+_CLASSES = ("callbacks", "logger", "plugins", "profiler", "strategy", "accelerator")
+"""Options of the Trainer that a class may stand under."""
+
+_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+
+
+def _fits(types: frozenset[str], value: Any) -> bool:
+    if value is None:
+        return "None" in types
+    if isinstance(value, bool):
+        return "bool" in types
+    if isinstance(value, int):
+        return bool(types & {"int", "float"})
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(inf|nan)", value, re.IGNORECASE):
+        value = float(value)
+    return isinstance(value, float) and (
+        "float" in types or ("int" in types and value.is_integer())
+    )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
     """A suggestion from a list that is too long to show."""
     return did_you_mean(name, known).split(" Known:")[0] + " See lightformer fit --trainer.help."

@@ -1,7 +1,9 @@
 """The command line and its config files as one tree of values, each with its place.
 
-Nothing is judged here: `check` does that. The tree has the short form throughout, and a choice is a
-mapping with its name: `{"model": {"name": "MaskedLM", "backbone": {"attention": {"name": "gqa"}}}}`.
+Nothing is judged here: `check` does that. The tree has the short form throughout, and a choice is
+a mapping with its name:
+
+    {"model": {"name": "MaskedLM", "backbone": {"norm": {"name": "rms_norm"}}}}
 """
 
 from __future__ import annotations
@@ -43,10 +45,11 @@ class CommandLine:
     arguments: list[str] = field(default_factory=list)
 
     def place(self, path: Path_) -> str:
-        """Returns where a value, or what it stands in, was given."""
-        while path and path not in self.places:
-            path = path[:-1]
-        return self.places.get(path, f"lightformer {self.command}")
+        """Returns where a value, something inside it, or what it stands in, was given."""
+        inside = [p for p in self.places if path and p[: len(path)] == path]
+        outside = [path[:n] for n in range(len(path), 0, -1) if path[:n] in self.places]
+        nearest = path if path in self.places else next(iter(inside + outside), None)
+        return f"lightformer {self.command}" if nearest is None else self.places[nearest]
 
     def put(self, key: str, value: Any) -> None:
         """Takes in one dotted option of the command line."""
@@ -56,6 +59,29 @@ class CommandLine:
         if path[-1] == "name":
             path, value = path[:-1], {"name": value}
         _merge(self.tree, _nest(path, _canonical(value, path[-1])))
+
+    def fill(self, section: str, defaults: dict[str, Any]) -> None:
+        """Gives options of a section that the user leaves open the values of `defaults`."""
+        values = self.tree[section]
+        before = {}
+        for key, default in defaults.items():
+            if key not in values:
+                before[key] = default
+            elif values[key] is None:
+                self.arguments.append(f"--{section}.{key}={_text(default)}")
+            elif isinstance(values[key], dict) and "name" not in values[key]:
+                before[key] = default
+            else:
+                continue
+            _merge(
+                values,
+                {key: {**_as_dict(_canonical(default, key)), **_as_dict(values.get(key))}}
+                if key in CHOICES
+                else {key: default},
+            )
+        if before:
+            long = expand({"name": values["name"], **before}, section)
+            self.arguments.insert(0, f"--{section}={json.dumps(long)}")
 
     def add(self, document: Document) -> None:
         """Takes in a config file."""
@@ -151,13 +177,17 @@ def _from_checkpoint(command: str, given: list[list[str]]) -> list[list[str]]:
     config = Path(checkpoint).resolve().parent.parent / "config.yaml"
     if not config.is_file():
         raise CheckpointError(
-            f"{checkpoint} has no config.yaml in the folder above its own, so its model and data are "
-            f"not known; name a config with --config."
+            f"{checkpoint} has no config.yaml in the folder above its own, so its model and data "
+            f"are not known; name a config with --config."
         )
     if command == "fit":
         return [["--config", str(config)]]
     document = read_document(str(config))
-    wanted = [(key, document.values[key]) for key in ("plugins", "model", "data") if key in document.values]
+    wanted = [
+        (key, document.values[key])
+        for key in ("plugins", "model", "data")
+        if key in document.values
+    ]
     return [[f"--{key}", json.dumps(expand(value, key))] for key, value in wanted if value]
 
 
@@ -183,7 +213,19 @@ def _canonical(value: Any, key: str) -> Any:
 
 def _short_path(path: Path_) -> Path_:
     inside = bool(path) and path[0] != "trainer"
-    return tuple("name" if k == "class_path" else k for k in path if k != "init_args") if inside else path
+    return (
+        tuple("name" if k == "class_path" else k for k in path if k != "init_args")
+        if inside
+        else path
+    )
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _nest(path: Path_, value: Any) -> dict[str, Any]:

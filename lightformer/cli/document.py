@@ -1,4 +1,4 @@
-"""YAML, read strictly: what is ambiguous or dangerous is refused by a sentence with file and line."""
+"""YAML, read strictly: what is ambiguous or dangerous is refused, with file and line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from lightformer.errors import ConfigError
+from lightformer.errors import ConfigError, did_you_mean
 
 MOST_BYTES = 200_000
 MOST_VALUES = 20_000
@@ -65,16 +65,19 @@ def read_document(file: str) -> Document:
     if path.is_dir():
         raise ConfigError(f"{file} is a folder, but --config takes a YAML file.")
     if not path.exists():
-        near = sorted(p.as_posix() for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        known = f" There is: {', '.join(near)}." if near else ""
-        raise ConfigError(f"There is no config file {file}.{known}")
+        near = [p.as_posix() for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            f"There is no config file {file!r}.{did_you_mean(file, near, 'Files there')}"
+        )
     try:
         with path.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
     if len(data) > MOST_BYTES:
-        raise ConfigError(f"{file} has more than {MOST_BYTES:,} bytes; a config is a short YAML file.")
+        raise ConfigError(
+            f"{file} has more than {MOST_BYTES:,} bytes; a config is a short YAML file."
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -103,7 +106,7 @@ def parse_document(text: str, file: str) -> Document:
 
 
 def parse_value(text: str) -> Any:
-    """Returns the value of one option as it is written on the command line; unreadable YAML is text."""
+    """Returns the value of one option of the command line; unreadable YAML is text."""
     try:
         return _construct(text, "the command line", {})
     except ConfigError:
@@ -135,10 +138,14 @@ def _construct(text: str, file: str, lines: dict[Path_, int]) -> Any:
 def _check_depth(text: str, file: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+            event, yaml.CollectionEndEvent
+        )
         if depth > DEEPEST:
-            line = event.start_mark.line + 1
-            raise ConfigError(f"{file}:{line}: this is more than {DEEPEST} levels deep, too deep for a config.")
+            line = event.start_mark.line + 1 if event.start_mark is not None else 1
+            raise ConfigError(
+                f"{file}:{line}: this is more than {DEEPEST} levels deep, too deep for a config."
+            )
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, file: str) -> str:
@@ -155,7 +162,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str, file: str) -> str:
 
 
 def _measure(root: yaml.Node, file: str) -> None:
-    """Refuses aliases that would grow beyond measure, or hold themselves, before they are written out."""
+    """Refuses aliases that would grow beyond measure or hold themselves, before that happens."""
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
 
@@ -191,7 +198,9 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path_) -> Any:
         if not node.tag.startswith("tag:yaml.org,2002:") or ":python/" in node.tag:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            raise ConfigError(f"{_at(self.file, node)}: the tag {tag} is not plain data; leave it out.")
+            raise ConfigError(
+                f"{_at(self.file, node)}: the tag {tag} is not plain data; leave it out."
+            )
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, str(i))) for i, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
@@ -206,7 +215,9 @@ class _Builder:
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":  # <<: *base
-                parts = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                parts = (
+                    value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                )
                 for part in parts:
                     value = self.build(part, path)
                     merged = {**(value if isinstance(value, dict) else {}), **merged}
@@ -215,7 +226,8 @@ class _Builder:
             if key in found:
                 first = self.lines[(*path, key)]
                 raise ConfigError(
-                    f"{_at(self.file, key_node)}: {key!r} stands here twice, first in line {first}; keep one."
+                    f"{_at(self.file, key_node)}: {key!r} stands here twice, first in line {first}; "
+                    f"keep one."
                 )
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             found[key] = self.build(value_node, (*path, key))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightformer import source as src
+from lightformer.signatures import options
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -31,6 +32,12 @@ SECTIONS = {
     "data": "the data to train on, by name, and its options",
     "trainer": "Lightning's Trainer: steps, devices, precision, logging",
 }
+_METHOD_DOCS = {
+    "ckpt_path": "checkpoint to go on from, or to use",
+    "weights_only": "whether a checkpoint may hold plain data only",
+    "verbose": "whether the results are printed",
+    "return_predictions": "whether the predictions are kept in memory",
+}
 _GIVEN = ("model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders")
 
 
@@ -47,6 +54,12 @@ def _method_options(command: str) -> dict[str, str]:
     trainer = module.definitions.get("Trainer") if module else None
     if module is None or not isinstance(trainer, ast.ClassDef):
         return {}
-    method = next((n for n in trainer.body if isinstance(n, src.Function) and n.name == command), None)
-    found = src.options(module, method, keyword_only=False) if method else ()
-    return {option.name: option.doc for option in found if option.name not in _GIVEN}
+    method = next(
+        (n for n in trainer.body if isinstance(n, src.Function) and n.name == command), None
+    )
+    found = options(module, method, keyword_only=False) if method else ()
+    return {
+        option.name: _METHOD_DOCS.get(option.name, option.doc)
+        for option in found
+        if option.name not in _GIVEN
+    }

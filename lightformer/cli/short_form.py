@@ -31,14 +31,14 @@ def expand(value: Any, key: str = "") -> Any:
 
 
 def expand_inline(value: Any) -> Any:
-    """Returns the long form of a whole file, or of one choice written inline on the command line."""
+    """Returns the long form of a whole file, or of one choice on the command line."""
     if isinstance(value, dict) and isinstance(value.get("name"), str):
         return expand(value, "model")
     return expand(value)
 
 
 def shorten(value: Any, key: str = "") -> Any:
-    """Returns the short form of what stands under `key`: a name, or a mapping with the name first."""
+    """Returns the short form of what stands under `key`: a name, or a mapping that has it first."""
     if isinstance(value, list):
         return [shorten(item, key) for item in value]
     if not isinstance(value, dict):
@@ -51,7 +51,7 @@ def shorten(value: Any, key: str = "") -> Any:
 
 
 def short_name(path: str, key: str) -> str:
-    """Returns the name by which a class of lightformer or of a local plugin is chosen; others keep their path."""
+    """Returns the name by which a class is chosen; that of another package keeps its path."""
     if key in KINDS:
         return path.removeprefix(f"lightformer.{key}.")
     own = path.startswith(("lightformer.", "lightformer_plugins."))

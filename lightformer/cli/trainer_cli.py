@@ -1,25 +1,27 @@
-"""LightningCLI, with short names for parts and sentences for mistakes. Importing this imports torch."""
+"""LightningCLI, with short names for parts and sentences for mistakes. It imports torch."""
 
 from __future__ import annotations
 
 import dataclasses
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace, set_dumper, set_loader, set_parsing_settings
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from lightformer import registry
 from lightformer.catalogue import Catalogue
+from lightformer.cli.check import TRUSTED
 from lightformer.cli.document import load_yaml
-from lightformer.cli.explain import explain
+from lightformer.cli.explain import explain, explain_lightning
 from lightformer.cli.options import RUN_OPTIONS
 from lightformer.cli.short_form import expand_inline, shorten
-from lightformer.errors import ConfigError, StorageError
+from lightformer.errors import ConfigError, LightformerError, StorageError
 from lightformer.plugins import loaded
 from lightformer.vocabulary import Vocabulary
 
@@ -31,13 +33,16 @@ def _load(text: str) -> Any:
 
 
 def _dump(values: Any) -> str:
-    return yaml.safe_dump(shorten(values), sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return yaml.safe_dump(
+        shorten(values), sort_keys=False, allow_unicode=True, default_flow_style=False
+    )
 
 
 set_loader("yaml", _load, (yaml.YAMLError, ConfigError))
 set_dumper("yaml", _dump)
 set_parsing_settings(
-    import_path_denylist=[],  # refuses what it would only warn of: os.system, say
+    import_path_denylist=["*"],  # a class_path is checked against these before it is imported
+    import_path_allowlist=[*TRUSTED, "lightformer", "lightformer_plugins"],
     subclasses_enabled=[Vocabulary],  # one value that the data gives, and not a group of options
 )
 
@@ -56,8 +61,9 @@ class Parser(LightningArgumentParser):
         raise ConfigError(explain(message, self.catalogue)) from ex
 
     def get_defaults(self, *args: Any, **kwargs: Any) -> Namespace:
-        """Without the options of the default parts: a part chosen instead would get them, and not its own
-        (https://github.com/mauvilsa/jsonargparse/issues/460). The chosen part's options are added later.
+        """Without the options of the default parts: a part chosen instead would get these, and not
+        its own (https://github.com/mauvilsa/jsonargparse/issues/460). The parser adds the options
+        of the chosen part later.
         """
         return _without_part_defaults(super().get_defaults(*args, **kwargs))
 
@@ -77,7 +83,7 @@ def _without_part_defaults(config: Namespace) -> Namespace:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes `config.yaml` into the folder of a training run, from which the run can be repeated."""
+    """Writes `config.yaml` into a training run's folder, from which the run can be repeated."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit" or not trainer.loggers or self.already_saved:
@@ -132,6 +138,7 @@ class LightformerCLI(LightningCLI):
         from lightformer.tasks import Task
 
         Parser.catalogue = catalogue
+        set_parsing_settings(import_path_allowlist=sorted(catalogue.modules))
         super().__init__(
             Task,
             DataModule,
@@ -151,16 +158,22 @@ class LightformerCLI(LightningCLI):
         kwargs["dump_header"] = None
         return super().init_parser(**kwargs)
 
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
         usage = f"lightformer {subcommand} [--config FILE.yaml ...] [--KEY VALUE ...]"
         parser = super()._prepare_subcommand_parser(klass, subcommand, usage=usage, **kwargs)
         for name, option in RUN_OPTIONS.items():
             if subcommand in option.commands:
-                parser.add_argument(f"--{name}", type=option.type, default=option.default, help=option.doc)
+                parser.add_argument(
+                    f"--{name}", type=option.type, default=option.default, help=option.doc
+                )
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.link_arguments("data.vocabulary", "model.init_args.vocabulary", apply_on="instantiate")
+        parser.link_arguments(
+            "data.vocabulary", "model.init_args.vocabulary", apply_on="instantiate"
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
@@ -190,3 +203,32 @@ def refuse_precision(trainer: Mapping[str, Any] | Namespace) -> None:
         )
 
 
+@contextmanager
+def as_sentences() -> Iterator[None]:
+    """Turns what is the user's to mend into our errors, out of whatever wraps it.
+
+    Raises:
+        LightformerError: in place of what Lightning or jsonargparse makes of a user's mistake.
+    """
+    try:
+        yield
+    except LightformerError:
+        raise
+    except Exception as error:
+        chain = list(_chain(error))
+        for cause in chain:
+            if isinstance(cause, LightformerError):
+                raise cause from None
+        known = isinstance(error, MisconfigurationException)
+        sentence = explain_lightning(str(error)) or (
+            " ".join(str(error).split()) if known else None
+        )
+        if sentence is None:
+            raise
+        raise ConfigError(sentence) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -47,14 +47,12 @@ def text_baselines(
 def _unigram(seen: Tokens, size: int) -> npt.NDArray[np.float64]:
     """Relative frequencies; half a count for each token, so that none is impossible."""
     counts = np.bincount(seen, minlength=size) + 0.5
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum())
 
 
-def _bigram(
-    seen: Tokens, size: int, previous: Tokens, target: Tokens
-) -> npt.NDArray[np.float64]:
-    """Interpolated Kneser-Ney (Kneser and Ney, 1995): what a rare pair loses goes to the tokens that
-    follow many others."""
+def _bigram(seen: Tokens, size: int, previous: Tokens, target: Tokens) -> npt.NDArray[np.float64]:
+    """Interpolated Kneser-Ney (1995): what is taken from the pairs goes to the tokens that follow
+    many others."""
     pairs, counts = np.unique(seen[:-1] * size + seen[1:], return_counts=True)
     total = np.bincount(seen[:-1], minlength=size)
     followers = np.bincount(pairs // size, minlength=size)
@@ -66,7 +64,7 @@ def _bigram(
     known = total[previous] > 0
     whole = np.maximum(total[previous], 1)
     rest = np.where(known, _DISCOUNT * followers[previous] / whole, 1.0)
-    return np.maximum(count - _DISCOUNT, 0) / whole + rest * lower
+    return np.asarray(np.maximum(count - _DISCOUNT, 0) / whole + rest * lower)
 
 
 def most_frequent(train: npt.NDArray[np.int64], validation: npt.NDArray[np.int64]) -> float:

@@ -1,6 +1,6 @@
 """Reads the files of a user. What cannot be read is answered with file, line and reason.
 
-A file gives *records*: a number for messages, and a mapping from column to value. Text that looks like
+A file gives *records*: where each stands, and a mapping from column to value. Text that looks like
 nothing ("NA", "null") stays text. A byte order mark is dropped, and line ends become one kind.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -75,6 +76,8 @@ def read_records(path: Path, encoding: str = "utf-8") -> Iterator[Record]:
         DataError: something in it cannot be read.
     """
     kind = suffix(path)
+    if kind == ".txt":
+        raise DataError(f"{path} has no columns; give a .csv, .tsv, .jsonl, .json or .parquet file.")
     if kind == ".parquet":
         yield from _parquet(path)
         return
@@ -130,8 +133,7 @@ def _kind(value: Any) -> str:
 
 def _table(path: Path, text: str, delimiter: str) -> Iterator[Record]:
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    lines = text.splitlines(keepends=True) if "\n" in text else [text]
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
     begin = 1
     header: list[str] | None = None
     try:
@@ -162,7 +164,7 @@ def _parquet(path: Path) -> Iterator[Record]:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise DataError(
-            f"{path} needs pyarrow to be read; install it with pip install 'lightformer[hf]'."
+            f"{path} needs pyarrow to be read; install it with pip install 'lightformer[parquet]'."
         ) from error
     number = 0
     try:
@@ -172,7 +174,9 @@ def _parquet(path: Path) -> Iterator[Record]:
                     number += 1
                     yield f"{path}, row {number}", row
     except (ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file ({' '.join(str(error).split())}).") from error
+        raise DataError(
+            f"{path} is no whole Parquet file ({' '.join(str(error).split())})."
+        ) from error
     if not number:
         raise DataError(f"{path} has no rows.")
 
@@ -184,7 +188,9 @@ def column(where: str, record: Mapping[str, Any], name: str) -> Any:
         DataError: there is no such column.
     """
     if name not in record:
-        raise DataError(f"{where} has no {name!r}.{did_you_mean(name, map(str, record), 'Columns')}")
+        raise DataError(
+            f"{where} has no {name!r}.{did_you_mean(name, map(str, record), 'Columns')}"
+        )
     return record[name]
 
 

@@ -11,8 +11,8 @@ from lightformer.data.labels import LabelNames
 from lightformer.data.module import DataModule, Split
 from lightformer.data.sentences import Document
 from lightformer.data.sources import expand, fingerprints, records
+from lightformer.draws import uniform
 from lightformer.errors import ConfigError, DataError
-from lightformer.examples import Corpus
 
 _USUAL = ("text", "sentence", "review")
 
@@ -41,7 +41,7 @@ class LabelledFiles(DataModule):
         """
         Args:
             train: files or patterns such as rows/*.csv, or datasets:NAME:SPLIT
-            validation: the same for validation; the last training rows, where not given
+            validation: the same for validation; some training rows, where not given
             test: the same for the test; validation is used, where not given
             validation_share: how many of the training rows are kept for validation, where no
                 validation is given
@@ -66,7 +66,8 @@ class LabelledFiles(DataModule):
     @cached_property
     def _found(self) -> dict[str, dict[str, str]]:
         return {
-            split: fingerprints(expand(names, f"data.{split}")) for split, names in self.files.items()
+            split: fingerprints(expand(names, f"data.{split}"))
+            for split, names in self.files.items()
         }
 
     def sources(self, split: Split) -> dict[str, str]:
@@ -74,6 +75,8 @@ class LabelledFiles(DataModule):
         if not found and split == "validation":
             found = self._found["train"]
         how = f"{self.text}, {self.text_pair}, {self.label}, {self.encoding}"
+        if not self._found["validation"] and split != "test":
+            how += f", {self.validation_share}"
         return {name: f"{state}, {how}" for name, state in found.items()}
 
     @cached_property
@@ -89,13 +92,24 @@ class LabelledFiles(DataModule):
         return self._names.names()
 
     def documents(self, split: Split) -> Iterator[Document]:
+        if self._found["validation"] or split == "test":
+            yield from (document for _, document in self._rows(split))
+            return
+        for number, document in self._rows("train"):
+            drawn = uniform(0, "validation", number) < self.validation_share
+            if bool(drawn) == (split == "validation"):
+                yield document
+
+    def _rows(self, split: Split) -> Iterator[tuple[int, Document]]:
+        number = 0
         for file in self._found[split]:
             for where, record in records(file, self.encoding):
                 pieces = [text_column(where, record, name) for name in self._columns(where, record)]
                 if not all(piece.strip() for piece in pieces):
                     raise DataError(f"{where} has no text; leave such rows out.")
                 label = self._names.number(where, column(where, record, self.label))
-                yield Document(pieces, label)
+                yield number, Document(pieces, label)
+                number += 1
 
     def _columns(self, where: str, record: Mapping[str, Any]) -> list[str]:
         text = self.text or next((name for name in _USUAL if name in record), None)
@@ -105,11 +119,3 @@ class LabelledFiles(DataModule):
                 f"{', '.join(map(str, record))}."
             )
         return [text] if self.text_pair is None else [text, self.text_pair]
-
-    def corpus(self, split: Split) -> Corpus | None:
-        if self._found["validation"] or split == "test":
-            return super().corpus(split)
-        whole = super().corpus("train")
-        if whole is None or whole.num_documents < 2:
-            raise DataError("There must be two training rows at least, to keep one for validation.")
-        return whole.split(self.validation_share)[split == "validation"]

@@ -20,9 +20,7 @@ def clean_label(where: str, name: str, value: Any) -> str | int | bool:
         value = value.strip()
     if type(value) not in _KINDS or value == "":
         shown = "nothing" if value is None or value == "" else repr(value)
-        raise DataError(
-            f"{where} must have a word or a whole number as {name!r}, but has {shown}."
-        )
+        raise DataError(f"{where} must have a word or a whole number as {name!r}, but has {shown}.")
     if (type(value) is int and value < 0) or (type(value) is str and re.fullmatch(r"-\d+", value)):
         raise DataError(
             f"{where} has the {name!r} {value}, which mostly marks a row without one; "
@@ -49,8 +47,8 @@ class LabelNames:
         for other, place in self._seen.items():
             if type(other) is not type(label):
                 raise DataError(
-                    f"{where} has {_KINDS[type(label)]} as {self._name!r} ({label!r}), but {place} has "
-                    f"{_KINDS[type(other)]} ({other!r}); use one kind throughout."
+                    f"{where} has {_KINDS[type(label)]} as {self._name!r} ({label!r}), but "
+                    f"{place} has {_KINDS[type(other)]} ({other!r}); use one kind throughout."
                 )
             break
         self._seen.setdefault(label, where)
@@ -68,8 +66,8 @@ class LabelNames:
                 self._names = tuple(_spell(x) for x in sorted(self._seen))
         if len(self._names) < 2:
             raise DataError(
-                f"A classifier needs two classes or more, but every training row has the {self._name!r} "
-                f"{', '.join(self._names) or 'of nothing: there are no rows'}."
+                "A classifier needs two classes or more, but every training row has the "
+                f"{self._name!r} {', '.join(self._names) or 'of nothing: there are no rows'}."
             )
         return self._names
 

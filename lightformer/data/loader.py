@@ -89,7 +89,8 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
         if len(samples) < batch_size:
             raise DataError(
                 f"The training data must fill one batch, but it makes {len(samples)} samples and "
-                f"batch_size is {batch_size}; lower batch_size or examples.seq_len, or give more text."
+                f"batch_size is {batch_size}; lower batch_size or examples.seq_len, or give more "
+                "text."
             )
 
     @property
@@ -105,7 +106,7 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
         return 1 if self.trainer is None else int(self.trainer.accumulate_grad_batches)
 
     def __len__(self) -> int:
-        """Returns the number of micro-batches of an epoch; a last batch that is not full is left out."""
+        """Returns the number of micro-batches of an epoch, which ends with the last full batch."""
         return len(self.samples) // self.batch_size * self.accumulate
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -211,12 +212,13 @@ def _load(samples: Samples, visits: list[Visit], num_workers: int) -> Iterator[B
         if "DataLoader worker" not in str(error):
             raise
         raise DataError(
-            f"A process that makes batches was killed ({' '.join(str(error).split())}); mostly there "
-            f"was too little memory, so lower data.num_workers, now {num_workers}, or batch_size."
+            f"A process that makes batches was killed ({' '.join(str(error).split())}); mostly "
+            "there is too little memory, so lower batch_size or data.num_workers, which is "
+            f"{num_workers}."
         ) from error
 
 
-def _deaf(worker: int) -> None:
+def _deaf(_worker: int) -> None:
     """A signal to the whole group stops the run at the end of a step, not a worker before that."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

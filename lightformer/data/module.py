@@ -48,7 +48,7 @@ class DataModule(LightningDataModule, ABC):
     def __init__(
         self,
         *,
-        tokenizer: TokenizerConfig | None = None,
+        tokenizer: TokenizerConfig = TokenizerConfig(),  # noqa: B008 (frozen)
         examples: ExamplesSpec | None = None,
         masking: MaskingSpec | None = None,
         batch_size: int = 32,
@@ -61,10 +61,10 @@ class DataModule(LightningDataModule, ABC):
         Args:
             tokenizer: how text becomes tokens
             examples: how the text is cut into samples; what the task needs, where not given
-            masking: which tokens are hidden, for a masked language model; what the task needs, where
-                not given
+            masking: which tokens are hidden, for a masked language model; what the task needs,
+                where not given
             batch_size: samples of one optimizer step, over all devices and accumulated batches
-            eval_batch_size: samples of a batch in validation and test; as batch_size, where not given
+            eval_batch_size: samples of a batch in validation and test; batch_size, where not given
             num_workers: processes that make batches beside the training; 0 for none
             seed: order, masks and pairs depend on it; as seed_everything, where not given
             cache_dir: folder for tokenizers and tokens
@@ -76,7 +76,7 @@ class DataModule(LightningDataModule, ABC):
                 raise ConfigError(f"{name} must be at least 1, not {value}.")
         if num_workers < 0:
             raise ConfigError(f"num_workers must not be negative, but is {num_workers}.")
-        self.tokenizer_config = tokenizer or TokenizerConfig()
+        self.tokenizer_config = tokenizer
         self.examples = examples or find("examples", self.default_examples)()
         self.masking = masking
         self.batch_size = batch_size
@@ -91,7 +91,7 @@ class DataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def sources(self, split: Split) -> dict[str, str]:
-        """Returns where a split comes from, and a digest of each source; empty where there is none."""
+        """Returns the sources of a split, with a digest of each; empty where there is none."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -194,9 +194,9 @@ class DataModule(LightningDataModule, ABC):
         )
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Returns what is reached without learning, on the validation data, by the name of a metric.
+        """Returns what is reached without learning, by the name of a metric.
 
-        The loss is in nats per predicted token.
+        It is measured on the validation data. The loss is in nats per predicted token.
         """
         train, validation = self.corpus("train"), self.samples("validation")
         if train is None or validation is None or not len(validation):

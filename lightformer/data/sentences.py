@@ -30,7 +30,7 @@ class Document(NamedTuple):
 def split_sentences(text: str) -> list[str]:
     """Cuts a text after each sentence, so that the pieces, joined, are the text.
 
-    White space goes to the front of a piece. What has no border for a long stretch is cut at a space.
+    White space goes to the front of a piece. A long stretch without a border is cut at a space.
     """
     pieces, start = [], 0
     for border in [*(match.end() for match in _BORDER.finditer(text)), len(text)]:

@@ -1,4 +1,4 @@
-"""What a user names as data: a file, a pattern of files, or a data set of the `datasets` library."""
+"""What a user names as data: a file, a pattern, or a data set of the `datasets` library."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def _hub(name: str) -> Iterator[Record]:
         import datasets
     except ImportError as error:
         raise DataError(
-            f"{name} needs the datasets library; install it with pip install 'lightformer[hf]'."
+            f"{name} needs the datasets library; "
+            "install it with pip install 'lightformer[datasets]'."
         ) from error
     title, _, split = name.removeprefix(HUB).partition(":")
     path, _, configuration = title.partition("@")

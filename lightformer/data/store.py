@@ -1,10 +1,10 @@
 """Tokens on disk: written once, then mapped into memory, so that text may be larger than memory.
 
-    meta.json        what is in it, for people and for checks
-    tokens.bin       every token, little-endian, two bytes each where they fit, else four
-    sentences.npy    where each sentence starts in the tokens
-    documents.npy    where each document starts in the sentences
-    labels.npy       the class of each document, if it has one
+meta.json        what is in it, for people and for checks
+tokens.bin       every token, little-endian, two bytes each where they fit, else four
+sentences.npy    where each sentence starts in the tokens
+documents.npy    where each document starts in the sentences
+labels.npy       the class of each document, if it has one
 """
 
 from __future__ import annotations

@@ -49,7 +49,9 @@ class TextFiles(DataModule):
                 "or set data.validation."
             )
         if document_separator == "":
-            raise ConfigError("document_separator must not be empty; leave it out for one document.")
+            raise ConfigError(
+                "document_separator must not be empty; leave it out for one document."
+            )
         self.files = {"train": train, "validation": validation, "test": test}
         self.validation_share = validation_share
         self.text = text
@@ -59,7 +61,8 @@ class TextFiles(DataModule):
     @cached_property
     def _found(self) -> dict[str, dict[str, str]]:
         return {
-            split: fingerprints(expand(names, f"data.{split}")) for split, names in self.files.items()
+            split: fingerprints(expand(names, f"data.{split}"))
+            for split, names in self.files.items()
         }
 
     def sources(self, split: Split) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tokenizers
 
@@ -67,7 +67,7 @@ class Tokenizer:
         self._inner = inner
         inner.no_padding()
         inner.no_truncation()
-        # Some tokenizers put a space in front of all they are given; there a piece goes without its own.
+        # Some tokenizers put a space in front of a text; there a piece goes without its own.
         whole, parts = (inner.encode(t, add_special_tokens=False).ids for t in ("a b", " b"))
         head = inner.encode("a", add_special_tokens=False).ids
         self._strips = whole != head + parts
@@ -116,17 +116,17 @@ class Tokenizer:
         return [encoding.ids for encoding in found]
 
     def encode_pieces(self, pieces: Sequence[str]) -> list[list[int]]:
-        """Returns the ids of pieces of a text, cut before white space, as if they had been whole."""
+        """Returns the ids of pieces of a text, cut before white space, as if it were whole."""
         return self.encode_batch([p.lstrip(" ") for p in pieces] if self._strips else pieces)
 
-    def decode(self, ids: Iterable[int], keep_special: bool = False) -> str:
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of ids, readable.
 
         Args:
             ids: numbers of tokens
-            keep_special: whether [CLS] and its like are shown
+            skip_special_tokens: whether [CLS] and its like are left out
         """
-        return self._inner.decode([int(i) for i in ids], skip_special_tokens=not keep_special)
+        return self._inner.decode([int(i) for i in ids], skip_special_tokens=skip_special_tokens)
 
     def token(self, number: int) -> str:
         """Returns one token as it is spelt in the vocabulary."""
@@ -137,7 +137,7 @@ class Tokenizer:
 
 
 def _vocabulary(known: dict[str, int]) -> Vocabulary:
-    ids = {
+    ids: dict[str, Any] = {
         role: next((known[s] for s in spellings if s in known), None)
         for role, spellings in _SPELLINGS.items()
     }

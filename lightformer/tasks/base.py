@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
 from lightformer import optimizer as optimizers
 from lightformer import schedule as schedules
 from lightformer.backbone import Backbone, BackboneConfig
+from lightformer.checkpoint import backbone_config, take_over
 from lightformer.errors import ConfigError
 from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
@@ -46,6 +49,9 @@ class Task(LightningModule, ABC):
     headlines: ClassVar[dict[str, str]] = {"val/loss": "val/loss"}
     """The metrics that tell what was learnt, and the name of each one's baseline in the data."""
 
+    monitor: ClassVar[tuple[str, str]] = ("val/loss", "min")
+    """The metric by which the best checkpoint is chosen, and whether less or more of it is better."""
+
     default_is_causal: ClassVar[bool] = False
 
     def __init__(
@@ -64,8 +70,6 @@ class Task(LightningModule, ABC):
         self.schedule_spec: ScheduleSpec = from_plain(ScheduleSpec, schedule, "schedule")
         self.init_from, self.compile_backbone = init_from, compile
         if init_from is not None:
-            from lightformer.checkpoint import backbone_config
-
             config = backbone_config(init_from, config)
         is_causal = self.default_is_causal if config.is_causal is None else config.is_causal
         self.backbone = Backbone(config, self.vocabulary.size, is_causal=is_causal)
@@ -74,7 +78,7 @@ class Task(LightningModule, ABC):
         self._metrics: dict[str, dict[str, Metric]] = {}
         self.keep(
             vocabulary=self.vocabulary,
-            backbone=config,
+            backbone=replace(config, is_causal=is_causal),
             optimizer=self.optimizer_spec,
             schedule=self.schedule_spec,
             compile=compile,
@@ -94,9 +98,8 @@ class Task(LightningModule, ABC):
         for parameter, value in zip(tied, kept, strict=True):
             parameter.data.copy_(value)
         if self.init_from is not None:
-            from lightformer.checkpoint import take_over
-
-            take_over(self, self.init_from)
+            for line in take_over(self, self.vocabulary, self.init_from):
+                rank_zero_info(line)
 
     # --- what a task says
 

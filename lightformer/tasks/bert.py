@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from lightformer.heads import Pooler, TokenHead
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
-from lightformer.tasks.masked_lm import fill_mask
+from lightformer.tasks.masked_lm import fill_mask, predicted_tokens
 from lightformer.tasks.objective import Objective
 from lightformer.tasks.samples import masked_tokens, next_sentences
 
@@ -76,6 +76,10 @@ class BertPretraining(Task):
 
     def derived_metrics(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"perplexity": perplexity(values["masked_lm_loss"])}
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """Returns, for each row, the likeliest token and the right one at each masked position."""
+        return predicted_tokens(self, batch)
 
     def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
         half = (limit + 1) // 2

@@ -62,6 +62,18 @@ class CausalLM(Task):
     def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
         return continuations(self, batch, tokenizer, limit)
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """Returns, for each row, the mean loss of its tokens in nats, and their number."""
+        labels = batch["labels"] if "labels" in batch else _next_tokens(batch)
+        scores = self.head(self.hidden_states(batch)).float()
+        losses = F.cross_entropy(scores.mT, labels, ignore_index=IGNORED, reduction="none")
+        counts = (labels != IGNORED).sum(dim=1)
+        means = losses.sum(dim=1) / counts.clamp(min=1)
+        return [
+            {"loss": float(loss), "tokens": int(count)}
+            for loss, count in zip(means, counts, strict=True)
+        ]
+
     def generate(
         self,
         input_ids: Tensor,
@@ -95,8 +107,13 @@ class CausalLM(Task):
         self,
         prompt: str,
         max_new_tokens: int = 100,
+        *,
         num_samples: int = 1,
-        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | None = None,
         use_cache: bool = True,
     ) -> list[str]:
         """Returns continuations of a prompt, each with the prompt in front.
@@ -105,7 +122,11 @@ class CausalLM(Task):
             prompt: text to go on from; where it is empty, a new document begins
             max_new_tokens: how many tokens are added
             num_samples: how many continuations
-            sampling: how each token is chosen
+            temperature: below 1 the likely become likelier, above 1 all become alike
+            top_k: only so many of the likeliest are in the running
+            top_p: only the likeliest that together have this probability are in the running
+            greedy: whether the likeliest token is always taken
+            seed: the same seed gives the same text
             use_cache: whether earlier tokens are remembered
         """
         if self.tokenizer is None:
@@ -117,6 +138,7 @@ class CausalLM(Task):
         if not ids:
             ids = [start if start is not None else 0]
         input_ids = torch.tensor([ids] * num_samples, device=self.device)
+        sampling = Sampling(0.0 if greedy else temperature, top_k, top_p, seed)
         new = self.generate(input_ids, max_new_tokens, sampling, use_cache=use_cache)
         read = torch.cat((input_ids, new), dim=1)
         return [self.tokenizer.decode(row.tolist()) for row in read]

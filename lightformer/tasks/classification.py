@@ -35,6 +35,7 @@ class SequenceClassification(Task):
         classifier_dropout: probability of dropping an element before the classes
     """
 
+    monitor: ClassVar[tuple[str, str]] = ("val/accuracy", "max")
     headlines: ClassVar[dict[str, str]] = {"val/accuracy": "val/accuracy"}
 
     def __init__(

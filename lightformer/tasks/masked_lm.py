@@ -12,7 +12,7 @@ from lightformer.errors import ConfigError
 from lightformer.heads import TokenHead
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
-from lightformer.tasks.objective import Objective
+from lightformer.tasks.objective import IGNORED, Objective
 from lightformer.tasks.samples import masked_tokens
 
 
@@ -57,6 +57,10 @@ class MaskedLM(Task):
     def derived_metrics(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"perplexity": perplexity(values["loss"])}
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """Returns, for each row, the likeliest token and the right one at each masked position."""
+        return predicted_tokens(self, batch)
+
     def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
         return masked_tokens(self, batch, tokenizer, limit)
 
@@ -69,6 +73,22 @@ class MaskedLM(Task):
             top_k: how many tokens for each mask
         """
         return fill_mask(self, text, top_k)
+
+
+def predicted_tokens(task: Any, batch: Batch) -> list[dict[str, Any]]:
+    """Returns, for each row, positions of masks, and the predicted and the right token ids there."""
+    predicted = task.head(task.hidden_states(batch)).argmax(dim=-1)  # (batch, seq)
+    rows = []
+    for guess, label in zip(predicted, batch["labels"], strict=True):
+        masked = label != IGNORED
+        rows.append(
+            {
+                "positions": masked.nonzero()[:, 0].tolist(),
+                "predicted_ids": guess[masked].tolist(),
+                "label_ids": label[masked].tolist(),
+            }
+        )
+    return rows
 
 
 def fill_mask(task: Any, text: str, top_k: int) -> list[list[tuple[str, float]]]:

@@ -27,6 +27,7 @@ class NextSentencePrediction(Task):
     """
 
     data_defaults: ClassVar[dict[str, str]] = {"examples": "sentence_pairs"}
+    monitor: ClassVar[tuple[str, str]] = ("val/next_sentence_accuracy", "max")
     headlines: ClassVar[dict[str, str]] = {
         "val/next_sentence_accuracy": "val/next_sentence_accuracy",
     }
@@ -52,6 +53,12 @@ class NextSentencePrediction(Task):
     def new_metrics(self) -> dict[str, dict[str, Metric]]:
         accuracy = MulticlassAccuracy(num_classes=2, average="micro")
         return {"next_sentence_labels": {"next_sentence_accuracy": accuracy}}
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """Returns, for each pair, whether the second text follows, and with which probability."""
+        pooled = self.pooler(self.hidden_states(batch), batch.get("attention_mask"))
+        shares = self.next_sentence_head(pooled).float().softmax(dim=-1)[:, 0]
+        return [{"follows": p > 0.5, "probability": p} for p in shares.tolist()]
 
     def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
         return next_sentences(self, batch, tokenizer, limit)

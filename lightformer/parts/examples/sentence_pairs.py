@@ -13,14 +13,15 @@ from lightformer.vocabulary import Vocabulary
 
 Numbers = npt.NDArray[np.float64]
 
+
 @register("examples", "sentence_pairs")
 class SentencePairs(Examples):
     """Makes `[CLS] A [SEP] B [SEP]` out of whole sentences, filled up to the length.
 
     In half of the pairs B goes on where A stops (label 0); in the others B is from another document
-    (label 1). Pairs are drawn anew in each epoch. What is too long loses the start of A or the end of
-    B, so that the border between the two stays whole. B never opens a document, unless the document
-    is a single sentence: else an opening would give the answer away.
+    (label 1). Pairs are drawn anew in each epoch. What is too long loses the start of A or the end
+    of B, so that the border between the two stays whole. B never opens a document, unless it is the
+    whole document: else an opening would give the answer away.
 
     Paper: Devlin et al., 2018, arXiv:1810.04805
     """
@@ -70,6 +71,7 @@ class SentencePairs(Examples):
 
     def batch(self, indices: Indices, epoch: int) -> Batch:
         epoch = epoch if self.training else 0
+
         def draw(purpose: str) -> Numbers:
             return uniform(self.seed, purpose, epoch, indices)
 
@@ -121,7 +123,9 @@ class SentencePairs(Examples):
         stranger = np.searchsorted(self.document_starts, token, side="right") - 1
         sentence = np.searchsorted(self.corpus.sentences, token, side="right") - 1
         opening, end = self.corpus.documents[stranger], self.corpus.documents[stranger + 1]
-        return stranger, np.where((sentence == opening) & (end - opening > 1), opening + 1, sentence)
+        return stranger, np.where(
+            (sentence == opening) & (end - opening > 1), opening + 1, sentence
+        )
 
     def _fill(self, start: Indices, target: Indices, document: Indices, at_least: int) -> Indices:
         """Sentence that ends the longest passage from `start` with at most `target` tokens."""
@@ -132,4 +136,5 @@ class SentencePairs(Examples):
     def _stop(self, end: Indices, document: Indices) -> Indices:
         """Where the sentence before `end` stops, without the separator of its document."""
         closes = end == self.corpus.documents[document + 1]
-        return self.corpus.sentences[end] - (closes & (self.corpus.separator is not None))
+        separated = int(self.corpus.separator is not None)
+        return np.asarray(self.corpus.sentences[end] - closes * separated)

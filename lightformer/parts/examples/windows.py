@@ -6,7 +6,7 @@ import numpy as np
 
 from lightformer.draws import below
 from lightformer.errors import ConfigError
-from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch
+from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch, frame
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -60,23 +60,19 @@ class Windows(Examples):
         first = self.corpus.start
         if self.training:
             first += int(below(self.slack, self.seed, "window", epoch))
-        offset = np.arange(self.width + 1)
-        positions = first + indices[:, None] * self.width + offset  # (batch, width + 1)
+        starts = first + indices * self.width
+        if self.framed:
+            return self._framed(starts)
+        positions = starts[:, None] + np.arange(self.width + 1)  # (batch, width + 1)
         present = positions < self.corpus.stop
         tokens = self.corpus.tokens[np.minimum(positions, self.corpus.stop - 1)].astype(np.int64)
         tokens[~present] = self.vocabulary.pad_id
-        if self.framed:
-            return self._framed(tokens[:, :-1], present[:, :-1])
         labels = np.where(present[:, 1:], tokens[:, 1:], IGNORED)
         return as_batch(tokens[:, :-1], present[:, :-1], labels=labels)
 
-    def _framed(self, tokens: Indices, present: np.ndarray) -> Batch:  # type: ignore[type-arg]
-        rows, lengths = np.arange(len(tokens)), present.sum(axis=1)
-        ids = np.full((len(tokens), self.width + 2), self.vocabulary.pad_id, dtype=np.int64)
-        ids[:, 0] = self.vocabulary.cls_id
-        ids[:, 1:-1] = tokens
-        ids[rows, lengths + 1] = self.vocabulary.sep_id
-        full = np.arange(self.width + 2) < (lengths + 2)[:, None]
+    def _framed(self, starts: Indices) -> Batch:
+        lengths = np.minimum(self.width, self.corpus.stop - starts)
+        ids, present, _ = frame(self.corpus, self.vocabulary, [starts], [lengths])
         labels = np.full_like(ids, IGNORED)
-        labels[:, :-1] = np.where(full[:, 1:], ids[:, 1:], IGNORED)
-        return as_batch(ids, full, labels=labels)
+        labels[:, :-1] = np.where(present[:, 1:], ids[:, 1:], IGNORED)
+        return as_batch(ids, present, labels=labels)

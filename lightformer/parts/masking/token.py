@@ -17,8 +17,8 @@ from lightformer.vocabulary import Vocabulary
 class TokenMasking(Masking):
     """Hides single tokens, each on its own, and others at each visit.
 
-    A hidden token becomes [MASK], or a random other one, or stays as it is, so that the model cannot
-    rely on [MASK], which it never meets later. A row that the draw left whole gets one hidden token.
+    A hidden token becomes [MASK], or a random other one, or stays as it is, so that the model
+    cannot rely on [MASK], which it never meets later. A row that would stay whole gets one.
 
     Paper: Devlin et al., 2018, arXiv:1810.04805
     """
@@ -52,6 +52,7 @@ class TokenMasking(Masking):
                 "mask_share and random_share must not be negative, nor more than 1 together, "
                 f"but they are {mask_share} and {random_share}."
             )
+        self.mask_id = vocabulary.mask_id
         self.probability = probability
         self.mask_share = mask_share
         self.random_share = random_share
@@ -78,7 +79,7 @@ class TokenMasking(Masking):
         labels[rows, columns] = ids[rows, columns]
         hidden = np.where(
             fate < self.mask_share,
-            self.vocabulary.mask_id,
+            self.mask_id,
             np.where(
                 fate < self.mask_share + self.random_share,
                 self._ordinary[number],

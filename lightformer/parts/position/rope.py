@@ -28,8 +28,6 @@ class RotaryPosition(Position):
         partial: share of a head's dimensions that turns, from the first on
     """
 
-    frequencies: Tensor
-
     def __init__(
         self,
         dims: Dimensions,
@@ -48,12 +46,14 @@ class RotaryPosition(Position):
             )
         if rope_theta <= 0:
             raise ConfigError(f"rope_theta must be above 0, but is {rope_theta}.")
-        self.pairs, self.turning = pairs, turning
-        frequencies = rope_theta ** -(torch.arange(0, turning, 2, dtype=torch.float64) / turning)
-        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+        self.rope_theta, self.pairs, self.turning = rope_theta, pairs, turning
 
     def rotate(self, states: Tensor, position_ids: Tensor) -> Tensor:
-        angles = position_ids[:, None, :, None] * self.frequencies  # (batch or 1, 1, seq, turning / 2)
+        # No buffer: a model cast to bfloat16 would round the angles to whole turns.
+        dtype = torch.promote_types(states.dtype, torch.float32)
+        pair = torch.arange(0, self.turning, 2, dtype=dtype, device=states.device)
+        frequencies = self.rope_theta ** -(pair / self.turning)
+        angles = position_ids[:, None, :, None] * frequencies  # (batch or 1, 1, seq, turning / 2)
         cos, sin = angles.cos().to(states.dtype), angles.sin().to(states.dtype)
         turning, still = states[..., : self.turning], states[..., self.turning :]
         if self.pairs == "half":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -27,18 +25,21 @@ class SinusoidalPosition(Position):
         base: the longest wave is 2 pi times this many positions long
     """
 
-    frequencies: Tensor
-
     def __init__(self, dims: Dimensions, /, *, base: float = 10_000.0) -> None:
         super().__init__()
         if dims.hidden_size % 2:
             raise ConfigError(
                 f"hidden_size must be even to hold pairs of sine and cosine, but is {dims.hidden_size}."
             )
-        even = torch.arange(0, dims.hidden_size, 2)
-        frequencies = torch.exp(even * (-math.log(base) / dims.hidden_size))  # (hidden / 2)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        if base <= 0:
+            raise ConfigError(f"base must be above 0, but is {base}.")
+        self.hidden_size, self.base = dims.hidden_size, base
 
     def embed(self, position_ids: Tensor) -> Tensor:
-        angles = position_ids[..., None] * self.frequencies  # (batch or 1, seq, hidden / 2)
+        # No buffer: a model cast to bfloat16 would round the angles to whole turns.
+        even = torch.arange(
+            0, self.hidden_size, 2, dtype=torch.float32, device=position_ids.device
+        )
+        frequencies = self.base ** -(even / self.hidden_size)  # (hidden / 2)
+        angles = position_ids[..., None] * frequencies  # (batch or 1, seq, hidden / 2)
         return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)

@@ -14,7 +14,7 @@ class Linear(Schedule):
 
     Args:
         warmup_steps: optimizer steps until the peak
-        final: factor at the last step
+        final: factor that is reached when the last step is done
     """
 
     def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.0) -> None:

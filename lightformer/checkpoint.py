@@ -1,0 +1,181 @@
+"""Checkpoints: reading them safely, and putting their weights into a model.
+
+A checkpoint is Lightning's, with one entry of our own, `lightformer`: the name of the task, the plugins that
+were loaded, and the tokenizer. It is read as data alone: nothing in it is run, imported or taken as a path.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lightformer.backbone import BackboneConfig
+from lightformer.errors import CheckpointError, did_you_mean
+from lightformer.plain import from_plain
+from lightformer.vocabulary import Vocabulary
+
+FORMAT = 1
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Returns what a checkpoint holds.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it holds more than data.
+    """
+    if "://" in str(path):
+        raise CheckpointError(f"A checkpoint is a local file, but {path} is an address; download it first.")
+    path = Path(path)
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+        raise CheckpointError(f"There is no checkpoint {path}.{did_you_mean(path.name, near, 'In that folder')}")
+    if path.is_dir():
+        inside = sorted(path.rglob("*.ckpt"))
+        hint = f"; name the file, such as {inside[0]}" if inside else ", and has no checkpoint in it"
+        raise CheckpointError(f"{path} is a folder{hint}.")
+    try:
+        damaged = zipfile.ZipFile(path).testzip()
+    except zipfile.BadZipFile:
+        raise CheckpointError(
+            f"{path} is not a whole checkpoint: it is cut off, or another kind of file.{_whole(path)}"
+        ) from None
+    if damaged is not None:
+        raise CheckpointError(
+            f"{path} is damaged: the checksum of its record {damaged} does not match.{_whole(path)}"
+        )
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} holds more than data and was not opened: {reason}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of lightformer: it has no state_dict with a model's weights in it."
+        )
+    _check_finite(path, checkpoint["state_dict"])
+    return checkpoint
+
+
+def _whole(path: Path) -> str:
+    """Which checkpoints beside a damaged one are whole, newest first."""
+    others = sorted(path.parent.glob("*.ckpt"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for other in others:
+        try:
+            if other != path and zipfile.ZipFile(other).testzip() is None:
+                return f" This one is whole: {other}."
+        except (zipfile.BadZipFile, OSError):
+            continue
+    return ""
+
+
+def _check_finite(path: Path, state: Mapping[str, Any]) -> None:
+    bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
+    if bad:
+        raise CheckpointError(
+            f"{path} holds numbers that are not finite, in {bad[0]} and {len(bad) - 1} more of "
+            f"{len(state)} tensors; start from an earlier checkpoint."
+        )
+
+
+def own_entry(path: str | Path, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = checkpoint.get("lightformer")
+    if not isinstance(own, Mapping) or "task" not in own:
+        raise CheckpointError(
+            f"{path} was not written by lightformer: it has weights, but does not say which model they are of."
+        )
+    if own.get("format", 0) > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {own['format']}, but this version of lightformer reads up to {FORMAT}; "
+            f"upgrade lightformer."
+        )
+    return own
+
+
+def load_weights(model: nn.Module, state: Mapping[str, Any], path: str) -> None:
+    """Puts weights into a model.
+
+    Raises:
+        CheckpointError: they do not fit; the first difference is named.
+    """
+    own = model.state_dict()
+    for name, value in state.items():
+        if name in own and own[name].shape != value.shape:
+            raise CheckpointError(
+                f"{path} does not fit the model: {name} has shape {tuple(value.shape)} there, and "
+                f"{tuple(own[name].shape)} here."
+            )
+    missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    for what, names in (("lacks", missing), ("has, and the model lacks,", unexpected)):
+        if names:
+            raise CheckpointError(
+                f"{path} does not fit the model: it {what} {names[0]} and {len(names) - 1} more."
+            )
+    model.load_state_dict(dict(state))
+
+
+def backbone_config(path: str, given: BackboneConfig) -> BackboneConfig:
+    """Returns the backbone of a checkpoint, with `given` where it does not change what weights mean.
+
+    Args:
+        path: a checkpoint of any task
+        given: what the user asked for; left at its defaults, all comes from the checkpoint
+
+    Raises:
+        CheckpointError: the user asked for another architecture.
+    """
+    checkpoint = read_checkpoint(path)
+    own_entry(path, checkpoint)
+    theirs = from_plain(BackboneConfig, checkpoint["hyper_parameters"]["backbone"], "backbone")
+    assert isinstance(theirs, BackboneConfig)
+    default = BackboneConfig()
+    free = ("dropout", "init")
+    for field in fields(BackboneConfig):
+        wanted, old = getattr(given, field.name), getattr(theirs, field.name)
+        if field.name not in free and wanted not in (getattr(default, field.name), old):
+            raise CheckpointError(
+                f"The backbone of {path} has {field.name} {old}, but the config asks for {wanted}; "
+                f"leave {field.name} out, or train from scratch without init_from."
+            )
+    return replace(theirs, dropout=given.dropout or theirs.dropout)
+
+
+def take_over(model: nn.Module, vocabulary: Vocabulary, path: str) -> list[str]:
+    """Copies the backbone of a checkpoint into a model, and heads of the same name and shape.
+
+    Returns:
+        What was copied, what the checkpoint has besides, and what starts anew, each in one line.
+
+    Raises:
+        CheckpointError: the two do not speak of the same tokens.
+    """
+    checkpoint = read_checkpoint(path)
+    own = own_entry(path, checkpoint)
+    theirs = from_plain(Vocabulary, checkpoint["hyper_parameters"]["vocabulary"], "vocabulary")
+    if theirs.size != vocabulary.size or theirs.special_ids != vocabulary.special_ids:
+        raise CheckpointError(
+            f"{path} has a vocabulary of {theirs.size} tokens, but the data has one of "
+            f"{vocabulary.size}; use its tokenizer: set data.tokenizer.file to the tokenizer.json "
+            f"beside the checkpoint."
+        )
+    state, here = checkpoint["state_dict"], model.state_dict()
+    fits = {k: v for k, v in state.items() if k in here and here[k].shape == v.shape}
+    lacking = [k for k in here if k.startswith("backbone.") and k not in fits]
+    if lacking:
+        raise CheckpointError(
+            f"The backbone of {path} does not fit: {lacking[0]} and {len(lacking) - 1} more are not in it."
+        )
+    model.load_state_dict(fits, strict=False)
+    heads = [k for k in fits if not k.startswith("backbone.")]
+    return [
+        f"taken over from {path} ({own['task']}): the backbone"
+        + (f", {', '.join(heads)}" if heads else ""),
+        f"left over there: {', '.join(k for k in state if k not in fits) or 'nothing'}",
+        f"starting anew: {', '.join(k for k in here if k not in fits) or 'nothing'}",
+    ]

@@ -1,0 +1,90 @@
+"""One run: the Trainer's callbacks and logger, and what is said at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from lightformer.cli.trainer_cli import LightformerCLI
+from lightformer.errors import CheckpointError
+from lightformer.training.best_and_last import BestAndLast
+from lightformer.training.record import write_tokenizer
+from lightformer.training.setup import run_callbacks, run_logger, run_plugins
+from lightformer.training.summary import summary
+
+
+class Session(LightformerCLI):
+    """`LightformerCLI` with the defaults of a lightformer run: TensorBoard, checkpoints, closing lines."""
+
+    def before_instantiate_classes(self) -> None:
+        super().before_instantiate_classes()
+        config = self.config[self.subcommand]
+        start = config.get("model.init_args.init_from")
+        tokenizer = config.get("data.init_args.tokenizer")
+        if start and tokenizer is None:  # the same words must have the same numbers
+            beside = Path(start).parent / "tokenizer.json"
+            if not beside.exists():
+                raise CheckpointError(
+                    f"A model that starts from {start} needs its tokenizer, but there is no {beside}; "
+                    f"set data.tokenizer.file."
+                )
+            config["data.init_args.tokenizer"] = {"file": str(beside)}
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = dict(self._get(self.config_init, "trainer", default={}))
+        given = config.get("callbacks") or []
+        text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
+        output = self._get(self.config_init, "output") if self.subcommand == "predict" else None
+        self.trainer_defaults["callbacks"] = run_callbacks(
+            config, given if isinstance(given, list) else [given], text, output
+        )
+        kwargs["plugins"] = run_plugins(config.get("plugins"))
+        if config.get("logger") in (None, True):
+            kwargs["logger"] = self._logger(config) if self.subcommand == "fit" else False
+        return super().instantiate_trainer(**kwargs)
+
+    def _logger(self, config: dict[str, Any]) -> TensorBoardLogger:
+        checkpoint = self._get(self.config_init, "ckpt_path")
+        if checkpoint and Path(checkpoint).parent.name == "checkpoints":
+            run = Path(checkpoint).absolute().parent.parent  # the run goes on where it was
+            return TensorBoardLogger(
+                save_dir=run.parent.parent,
+                name=run.parent.name,
+                version=run.name,
+                default_hp_metric=False,
+            )
+        return run_logger(config.get("default_root_dir"), self._run_name())
+
+    def _run_name(self) -> str:
+        files = self._get(self.config, "config") or []
+        names = [Path(str(getattr(f, "relative", f))).stem for f in files if f is not None]
+        return names[0] if names else type(self.model).__name__
+
+    def before_fit(self) -> None:
+        if (saves := self._best_and_last()) is not None and self.trainer.is_global_zero:
+            root = Path(str(self.trainer.log_dir or self.trainer.default_root_dir))
+            if not self.trainer.fast_dev_run:
+                write_tokenizer(self.datamodule.tokenizer, saves.folder or root / "checkpoints")
+
+    def after_fit(self) -> None:
+        if not self.trainer.fast_dev_run:
+            self._say_what_was_learnt()
+
+    @rank_zero_only
+    def _say_what_was_learnt(self) -> None:
+        saves = self._best_and_last()
+        if saves is None or saves.folder is None:
+            return
+        folder = saves.folder.parent
+        for line in summary(
+            self.model, self.datamodule, saves.best, self.trainer.global_step, folder
+        ):
+            print(line)
+
+    def _best_and_last(self) -> BestAndLast | None:
+        found = [c for c in self.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
+        return found[0] if found else None

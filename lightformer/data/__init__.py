@@ -1,0 +1,18 @@
+"""Text to tokens to batches: the data modules, and what they are made of."""
+
+from lightformer.data.labelled_files import LabelledFiles
+from lightformer.data.labelled_python_docs import LabelledPythonDocs
+from lightformer.data.module import DataModule
+from lightformer.data.python_docs import PythonDocs
+from lightformer.data.text_files import TextFiles
+from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
+
+__all__ = [
+    "DataModule",
+    "LabelledFiles",
+    "LabelledPythonDocs",
+    "PythonDocs",
+    "TextFiles",
+    "Tokenizer",
+    "TokenizerConfig",
+]

@@ -1,0 +1,68 @@
+"""From a checkpoint to a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightformer.checkpoint import load_weights, own_entry, read_checkpoint
+from lightformer.data.tokenizer import Tokenizer
+from lightformer.errors import CheckpointError, ConfigError, PluginError, did_you_mean
+from lightformer.plugins import load_plugins
+from lightformer.tasks import Task
+
+
+def load(path: str | Path, map_location: Any = "cpu") -> Task:
+    """Returns the trained model of a checkpoint, ready for use, with its tokenizer.
+
+        model = lightformer.load("runs/clm/version_0/checkpoints/best.ckpt")
+        print(model.generate_text("Once upon a time"))
+
+    Plugins that are installed are found; those of your own must be loaded before, by importing them or by
+    `lightformer.load_plugins`.
+
+    Args:
+        path: a checkpoint of any task
+        map_location: the device for its tensors
+
+    Raises:
+        CheckpointError: it cannot be read, or does not fit what is installed.
+    """
+    checkpoint = read_checkpoint(path, map_location)
+    own = own_entry(path, checkpoint)
+    load_plugins(folder=None)  # the installed ones
+    cls = find_task(own["task"])
+    try:
+        task = cls(**checkpoint["hyper_parameters"])
+    except PluginError as error:
+        names = ", ".join(own.get("plugins", {})) or "none"
+        raise CheckpointError(
+            f"{path} needs a plugin that is not loaded. {error} It was trained with these plugins: {names}; "
+            f"load yours with lightformer.load_plugins([...]) or --plugins."
+        ) from error
+    except (ConfigError, TypeError) as error:
+        raise CheckpointError(f"{path} does not fit this version of lightformer: {error}") from error
+    load_weights(task, checkpoint["state_dict"], str(path))
+    if own.get("tokenizer"):
+        task.tokenizer = Tokenizer.from_json(own["tokenizer"])
+    return task.eval()
+
+
+def find_task(name: str) -> type[Task]:
+    """Returns the task of that name: one of lightformer's, or of a plugin that is loaded.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    found: dict[str, type[Task]] = {}
+    todo = list(Task.__subclasses__())
+    while todo:
+        cls = todo.pop()
+        found[cls.__name__] = cls
+        todo += cls.__subclasses__()
+    if name not in found:
+        raise CheckpointError(
+            f"There is no task {name!r}; a plugin of yours that defines it must be loaded first."
+            f"{did_you_mean(name, found)}"
+        )
+    return found[name]

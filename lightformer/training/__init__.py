@@ -1,0 +1,1 @@
+"""What goes on around a training run: checkpoints, logs, stopping."""

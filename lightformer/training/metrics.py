@@ -1,0 +1,47 @@
+"""Learning rate, gradient norm and speed of training."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+
+
+class TrainingMetrics(Callback):
+    """Logs `train/lr`, `train/grad_norm` (before clipping) and `train/tokens_per_second`, over all ranks."""
+
+    def __init__(self) -> None:
+        self._tokens = 0
+        self._since = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restart()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restart()  # what validation takes is not the speed of training
+
+    def _restart(self) -> None:
+        self._tokens, self._since = 0, time.perf_counter()
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            grads = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            pl_module.log("train/grad_norm", torch.nn.utils.get_total_norm(grads))
+            pl_module.log("train/lr", optimizer.param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        mask = batch.get("attention_mask")
+        self._tokens += batch["input_ids"].numel() if mask is None else int(mask.sum())
+        passed = time.perf_counter() - self._since
+        if trainer.global_step % trainer.log_every_n_steps == 0 and passed > 0:
+            rate = self._tokens * trainer.world_size / passed
+            pl_module.log("train/tokens_per_second", rate)
+            pl_module.log("tokens/s", rate, prog_bar=True, logger=False)
+            self._restart()
