@@ -108,7 +108,9 @@ class BackboneConfig:
             hidden_size=self.hidden_size,
             num_heads=self.num_heads,
             head_dim=self.hidden_size // heads if self.head_dim is None else self.head_dim,
-            intermediate_size=self.intermediate_size or 4 * self.hidden_size,
+            intermediate_size=4 * self.hidden_size
+            if self.intermediate_size is None
+            else self.intermediate_size,
             num_layers=self.num_layers,
             max_seq_len=self.max_seq_len,
             layer=layer,
@@ -161,12 +163,22 @@ class Backbone(nn.Module):
         self.positions = nn.ModuleList(spec(config.dimensions()) for spec in kinds)
         self._position_of_layer = [kinds.index(spec) for spec in specs]
         self.blocks = nn.ModuleList(self._block(i, has_memory) for i in range(config.num_layers))
-        self.norm = self.blocks[-1].final_norm(self._new_norm) if self.blocks else self._new_norm()
+        layers = self.layers()
+        self.norm = layers[-1].final_norm(self._new_norm) if layers else self._new_norm()
         self._cross_position = NoPosition(config.dimensions())
         config.init(config.dimensions())(self)
 
     def _new_norm(self) -> Norm:
         return self.config.norm(self.config.hidden_size)
+
+    def layers(self) -> list[Block]:
+        """Returns the blocks, from the first to the last."""
+        return [cast(Block, layer) for layer in self.blocks]
+
+    @property
+    def position(self) -> Position:
+        """What acts on the embeddings, and in every layer that has no position of its own."""
+        return cast(Position, self.positions[0])
 
     def _position(self, layer: int) -> Position:
         return cast(Position, self.positions[self._position_of_layer[layer]])
@@ -175,7 +187,7 @@ class Backbone(nn.Module):
         dims, parts = self.config.dimensions(layer), self.config.layer(layer)
         own, placed = parts.attention(dims), self._position(layer)
         own.check_position(placed)
-        if placed is not self.positions[0] and type(placed).embed is not Position.embed:
+        if placed is not self.position and type(placed).embed is not Position.embed:
             raise ConfigError(
                 f"A pattern cannot have position {parts.position.name!r}, which is added to the embeddings, "
                 "before all layers; make it the position of the backbone."
@@ -193,13 +205,16 @@ class Backbone(nn.Module):
     @property
     def longest(self) -> int | None:
         """How many positions there are; None where there is no end."""
-        return self.positions[0].longest
+        return self.position.longest
 
     def new_cache(self) -> Cache:
         """Returns an empty memory, for `forward`."""
-        layers = [layer.attention.new_cache() for layer in self.blocks]
-        crossed = [b.cross_attention.new_cache() for b in self.blocks if b.cross_attention is not None]
-        return Cache(layers=layers, cross_layers=crossed)
+        layers = self.layers()
+        crossed = [layer.cross_attention for layer in layers if layer.cross_attention is not None]
+        return Cache(
+            layers=[layer.attention.new_cache() for layer in layers],
+            cross_layers=[attention.new_cache() for attention in crossed],
+        )
 
     def forward(
         self,
@@ -256,13 +271,13 @@ class Backbone(nn.Module):
                 rule=rule,
                 query_start=start,
             ),
-            position=self.positions[0],
+            position=self.position,
             query_positions=position_ids,
             key_positions=key_positions,
             weights=weights,
         )
         crossed = self._cross_context(memory, memory_mask, position_ids)
-        states = self.embeddings(input_ids, token_type_ids, position_ids, self.positions[0])
+        states = self.embeddings(input_ids, token_type_ids, position_ids, self.position)
         for i, layer in enumerate(self.blocks):
             own = context.for_layer(self._position(i), cache.layers[i] if cache else None)
             if crossed is not None:

@@ -9,7 +9,7 @@ This module imports the standard library alone.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,12 +169,28 @@ def _read(catalogue: Catalogue, module: Module, label: str) -> None:
                 catalogue.add(_entry(*named, module, node, label))
         if isinstance(node, ast.ClassDef) and (key := _chosen_by_class(module, node)):
             catalogue.add(_entry(key, node.name, module, node, label))
+    for named, call, target in _registered_elsewhere(module):
+        understood.add(call)
+        catalogue.add(_entry(*named, *target, label))
     if label != BUILT_IN and label not in catalogue.dynamic:
         calls = (
             n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and n not in understood
         )
         if any(src.dotted(call.func).split(".")[-1] == "register" for call in calls):
             catalogue.dynamic.append(label)
+
+
+def _registered_elsewhere(
+    module: Module,
+) -> Iterator[tuple[tuple[str, str], ast.expr, tuple[Module, src.Definition]]]:
+    """What `register("kind", "name")(Thing)` names, for a thing that is defined in another module."""
+    for node in module.tree.body:
+        if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+            continue
+        named = _registration(node.value.func)
+        target = src.resolve(module, node.value.args[0]) if len(node.value.args) == 1 else None
+        if named is not None and target is not None and isinstance(target[1], src.Definition):
+            yield named, node.value.func, (target[0], target[1])
 
 
 def _registration(node: ast.expr) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightformer.activations import Activation, activation_function
@@ -38,15 +39,16 @@ class TokenHead(nn.Module):
         self.dense = nn.Linear(hidden_size, hidden_size) if norm is not None else None
         self.activation = activation_function(activation)
         self.norm = norm
-        self.decoder = nn.Linear(hidden_size, vocab_size, bias)
-        if tied:
-            self.decoder.weight = embedding.weight
+        self.decoder = None if tied else nn.Linear(hidden_size, vocab_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+        self._embedding = (embedding,)  # in a tuple, so that its parameters stay the backbone's alone
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """From (..., hidden) to (..., vocab_size)."""
         if self.dense is not None and self.norm is not None:
             hidden_states = self.norm(self.activation(self.dense(hidden_states)))
-        return self.decoder(hidden_states)
+        weight = self._embedding[0].weight if self.decoder is None else self.decoder.weight
+        return F.linear(hidden_states, weight, self.bias)
 
 
 class Pooler(nn.Module):

@@ -19,12 +19,15 @@ import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from lightformer.errors import LightformerError, PluginError, did_you_mean
 from lightformer.registry import import_source
 
 GROUP = "lightformer.plugins"
 FOLDER = "plugins"
+FILES = "lightformer_plugins"
+"""The package that files are imported into."""
 SWITCH = "LIGHTFORMER_LOCAL_PLUGINS"
 """Environment variable; `0` turns the folder of the working directory off."""
 
@@ -95,6 +98,9 @@ def loaded() -> dict[str, str]:
 
 
 def _load(source: Source) -> None:
+    if source.is_file:  # by its name a class in the file can be found again, as in a config
+        package = sys.modules.setdefault(FILES, ModuleType(FILES, "Plugins that are single files."))
+        package.__path__ = []
     try:
         import_source(source.target)
     except (Exception, SystemExit) as error:
@@ -159,12 +165,10 @@ def _named(name: str) -> Source:
     if here not in sys.path:
         sys.path.append(here)  # last, so that no file of the user hides an installed module
     if not all(part.isidentifier() for part in name.split(".")) or find_module(name) is None:
-        known = [p.stem for p in Path().glob("*.py")] + [
-            p.parent.name for p in Path().glob("*/__init__.py")
-        ]
-        raise PluginError(
-            f"There is no module {name!r} to load as a plugin.{did_you_mean(name, known, 'Modules here')}"
-        )
+        files, packages = Path().glob("*.py"), Path().glob("*/__init__.py")
+        known = [path.stem for path in files] + [path.parent.name for path in packages]
+        hint = did_you_mean(name, known, "Modules here")
+        raise PluginError(f"There is no module {name!r} to load as a plugin.{hint}")
     return Source(name, name)
 
 

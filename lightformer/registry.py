@@ -213,7 +213,7 @@ def _check_contract(base: type[Spec], label: str, part: Callable[..., Any]) -> N
 
 def _options(label: str, part: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     """The keyword-only parameters of a part, as fields of its spec."""
-    function = part.__init__ if inspect.isclass(part) else part  # type: ignore[misc]
+    function = part.__init__ if inspect.isclass(part) else part
     try:
         hints = typing.get_type_hints(function)
     except NameError as error:
@@ -242,6 +242,11 @@ def _options(label: str, part: Callable[..., Any]) -> list[tuple[str, Any, Any]]
             if p.name not in hints:
                 raise PluginError(
                     f"{label}: option {p.name!r} has no type; annotate it, as in {p.name}: float."
+                )
+            if type(p.default).__hash__ is None:
+                raise PluginError(
+                    f"{label}: option {p.name!r} has a default that can be changed, {p.default!r}; "
+                    f"give a tuple or None."
                 )
             default = {} if p.default is p.empty else {"default": p.default}
             fields.append((p.name, hints[p.name], dataclasses.field(**default)))

@@ -105,4 +105,5 @@ class SoftmaxAttention(Attention):
 
 def _split(states: Tensor, num_heads: int) -> Tensor:
     """From (batch, seq, heads * head_dim) to (batch, heads, seq, head_dim)."""
-    return states.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+    batch, seq_len, _ = states.shape
+    return states.view(batch, seq_len, num_heads, -1).transpose(1, 2)

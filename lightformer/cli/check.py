@@ -128,7 +128,7 @@ class _Check:
             )
 
     def foreign(self, kind: str, name: str, path: Path_) -> None:
-        """Refuses a name that the catalogue lacks, unless something not yet imported may have it."""
+        """Refuses a name that the catalogue lacks, unless a plugin may register it when it runs."""
         place = (*path, "name")
         if "." in name:
             self.vouch(kind, name, place)

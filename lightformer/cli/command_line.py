@@ -43,6 +43,7 @@ class CommandLine:
     plugins: list[str] = field(default_factory=list)
     folder: str | None = FOLDER
     arguments: list[str] = field(default_factory=list)
+    _nameless: set[Path_] = field(default_factory=set)
 
     def place(self, path: Path_) -> str:
         """Returns where a value, something inside it, or what it stands in, was given."""
@@ -58,27 +59,26 @@ class CommandLine:
         self.places[path] = f"--{key.removeprefix('--')}"
         if path[-1] == "name":
             path, value = path[:-1], {"name": value}
-        _merge(self.tree, _nest(path, _canonical(value, path[-1])))
+        self._take(_nest(path, _canonical(value, path[-1])))
 
     def fill(self, section: str, defaults: dict[str, Any]) -> None:
-        """Gives options of a section that the user leaves open the values of `defaults`."""
+        """Gives options of a section that the user leaves open the values of `defaults`.
+
+        A default comes before what the user says, so that it can be given options without its name.
+        """
         values = self.tree[section]
         before = {}
         for key, default in defaults.items():
-            if key not in values:
-                before[key] = default
-            elif values[key] is None:
+            given = values.get(key)
+            if key in values and given is None:
                 self.arguments.append(f"--{section}.{key}={_text(default)}")
-            elif isinstance(values[key], dict) and "name" not in values[key]:
+            elif key not in values or (section, key) in self._nameless:
                 before[key] = default
-            else:
-                continue
-            _merge(
-                values,
-                {key: {**_as_dict(_canonical(default, key)), **_as_dict(values.get(key))}}
-                if key in CHOICES
-                else {key: default},
-            )
+            own = _canonical(default, key)
+            if isinstance(given, dict) and isinstance(own, dict):
+                values[key] = {**own, **given}
+            elif given is None:
+                values[key] = own
         if before:
             long = expand({"name": values["name"], **before}, section)
             self.arguments.insert(0, f"--{section}={json.dumps(long)}")
@@ -89,7 +89,14 @@ class CommandLine:
         for path, line in document.lines.items():
             self.places[_short_path(path)] = f"{document.file}:{line}"
         self.plugins += plugin_names(values.pop("plugins", None))
+        self._take(values)
+
+    def _take(self, values: dict[str, Any]) -> None:
         _merge(self.tree, values)
+        for section, options in self.tree.items():
+            for key, value in options.items() if isinstance(options, dict) else ():
+                if isinstance(value, dict) and "name" not in value:
+                    self._nameless.add((section, key))
 
 
 def read_command_line(command: str, arguments: list[str]) -> CommandLine:
@@ -218,10 +225,6 @@ def _short_path(path: Path_) -> Path_:
         if inside
         else path
     )
-
-
-def _as_dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:

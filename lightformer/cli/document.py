@@ -226,8 +226,8 @@ class _Builder:
             if key in found:
                 first = self.lines[(*path, key)]
                 raise ConfigError(
-                    f"{_at(self.file, key_node)}: {key!r} stands here twice, first in line {first}; "
-                    f"keep one."
+                    f"{_at(self.file, key_node)}: {key!r} stands here twice, "
+                    f"first in line {first}; keep one."
                 )
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             found[key] = self.build(value_node, (*path, key))

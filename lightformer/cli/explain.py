@@ -13,7 +13,8 @@ from lightformer.cli.short_form import CHOICES
 
 _NOISE = re.compile(
     r"Does not validate against any of the Union|^\s*Subtypes: |^\s*Errors:$"
-    r"|Expected a <class 'NoneType'>|Given value( type)?: |Expected a path but .* either not accessible|^\s*$"
+    r"|Expected a <class 'NoneType'>|Given value( type)?: |^\s*$"
+    r"|Expected a path but .* either not accessible"
 )
 _TYPES = {
     "int": "a whole number",
@@ -90,18 +91,17 @@ def _given(message: str) -> str:
     return f", but is {short[0]!r}" if short else ""
 
 
+NO_GPU = "--trainer.accelerator: no GPU was found on this machine; use cpu, or auto."
 _LIGHTNING = {
-    r"No supported gpu backend found|Accelerator`? can not run on your system": (
-        "--trainer.accelerator: no GPU was found on this machine; use cpu, or auto."
-    ),
+    r"No supported gpu backend found|Accelerator`? can not run on your system": NO_GPU,
     r"requested gpu: (\[.*?\]).*?(?:only|available:?) (\[.*?\])": (
         r"--trainer.devices: GPUs \1 were asked for, but this machine has \2."
     ),
     r"`Trainer\(devices='?(.*?)'?\)` value is not a valid input using (\w+)": (
         r"--trainer.devices must be a whole number above 0 for the \2, but is \1."
     ),
-    r"invalid accelerator name: `accelerator='(.*?)'`. Available names are: (.*)": (
-        r"--trainer.accelerator must be one of \2, but is '\1'."
+    r"invalid accelerator name: `accelerator='(.*?)'`": (
+        r"--trainer.accelerator: there is no accelerator '\1'; use cpu, gpu, mps, tpu or auto."
     ),
     r"strategy `(\w+)` requires a GPU accelerator": (
         r"--trainer.strategy: \1 needs a GPU, but this run is on the CPU; use auto or ddp."
@@ -111,8 +111,8 @@ _LIGHTNING = {
     ),
     r"`val_check_interval` \((\d+)\) must be less than or equal to the number of the training "
     r"batches \((\d+)\)": (
-        r"--trainer.val_check_interval must be at most the number of batches in an epoch, but \1 is "
-        r"more than \2; with --trainer.check_val_every_n_epoch null it counts over all epochs."
+        r"--trainer.val_check_interval must be at most the number of batches in an epoch, but \1 "
+        r"is more than \2; with --trainer.check_val_every_n_epoch null it counts over all epochs."
     ),
 }
 

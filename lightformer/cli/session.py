@@ -11,7 +11,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightformer.cli.trainer_cli import LightformerCLI
 from lightformer.errors import CheckpointError
-from lightformer.training.best_and_last import BestAndLast
+from lightformer.training.best_and_last import BestAndLast, is_trial
+from lightformer.training.quiet import quieten
 from lightformer.training.record import write_tokenizer
 from lightformer.training.setup import run_callbacks, run_logger, run_plugins
 from lightformer.training.summary import summary
@@ -35,6 +36,7 @@ class Session(LightformerCLI):
             config["data.init_args.tokenizer"] = {"file": str(beside)}
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        quieten()
         config = dict(self._get(self.config_init, "trainer", default={}))
         given = config.get("callbacks") or []
         text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
@@ -67,11 +69,12 @@ class Session(LightformerCLI):
     def before_fit(self) -> None:
         if (saves := self._best_and_last()) is not None and self.trainer.is_global_zero:
             root = Path(str(self.trainer.log_dir or self.trainer.default_root_dir))
-            if not self.trainer.fast_dev_run:
+            if not is_trial(self.trainer):
+                print(f"run: {root}")
                 write_tokenizer(self.datamodule.tokenizer, saves.folder or root / "checkpoints")
 
     def after_fit(self) -> None:
-        if not self.trainer.fast_dev_run:
+        if not is_trial(self.trainer):
             self._say_what_was_learnt()
 
     @rank_zero_only

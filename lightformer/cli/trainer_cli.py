@@ -18,7 +18,7 @@ from lightformer import registry
 from lightformer.catalogue import Catalogue
 from lightformer.cli.check import TRUSTED
 from lightformer.cli.document import load_yaml
-from lightformer.cli.explain import explain, explain_lightning
+from lightformer.cli.explain import NO_GPU, explain, explain_lightning
 from lightformer.cli.options import RUN_OPTIONS
 from lightformer.cli.short_form import expand_inline, shorten
 from lightformer.errors import ConfigError, LightformerError, StorageError
@@ -182,19 +182,22 @@ class LightformerCLI(LightningCLI):
         """Lightning's lets a checkpoint override the command line (pytorch-lightning#21455)."""
 
     def before_instantiate_classes(self) -> None:
-        refuse_precision(self.config[self.subcommand].trainer)
+        refuse_hardware(self.config[self.subcommand].trainer)
 
 
-def refuse_precision(trainer: Mapping[str, Any] | Namespace) -> None:
-    """Refuses half precision on a CPU, which Lightning would change, or which would train to NaN.
+def refuse_hardware(trainer: Mapping[str, Any] | Namespace) -> None:
+    """Refuses what this machine cannot do, before data is read: a GPU that is not there, or half
+    precision on a CPU, which Lightning would change, or which would train to NaN.
 
     Raises:
-        ConfigError: the Trainer would compute in 16 bits on a CPU.
+        ConfigError: the Trainer is asked for such a thing.
     """
     import torch
 
     precision, accelerator = str(trainer.get("precision")), trainer.get("accelerator")
     has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if accelerator in ("gpu", "cuda") and not has_gpu:
+        raise ConfigError(NO_GPU)
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not has_gpu)
     if on_cpu and precision in ("16", "16-mixed", "16-true"):
         raise ConfigError(

@@ -73,11 +73,21 @@ def read_records(path: Path, encoding: str = "utf-8") -> Iterator[Record]:
     """Yields the records of a .jsonl, .json, .csv, .tsv or .parquet file.
 
     Raises:
-        DataError: something in it cannot be read.
+        DataError: something in it cannot be read, or there is nothing.
     """
-    kind = suffix(path)
+    empty = True
+    for record in _records(path, suffix(path), encoding):
+        empty = False
+        yield record
+    if empty:
+        raise DataError(f"{path} has no rows.")
+
+
+def _records(path: Path, kind: str, encoding: str) -> Iterator[Record]:
     if kind == ".txt":
-        raise DataError(f"{path} has no columns; give a .csv, .tsv, .jsonl, .json or .parquet file.")
+        raise DataError(
+            f"{path} has no columns; give a .csv, .tsv, .jsonl, .json or .parquet file."
+        )
     if kind == ".parquet":
         yield from _parquet(path)
         return
@@ -177,8 +187,6 @@ def _parquet(path: Path) -> Iterator[Record]:
         raise DataError(
             f"{path} is no whole Parquet file ({' '.join(str(error).split())})."
         ) from error
-    if not number:
-        raise DataError(f"{path} has no rows.")
 
 
 def column(where: str, record: Mapping[str, Any], name: str) -> Any:

@@ -26,7 +26,7 @@ def clean_label(where: str, name: str, value: Any) -> str | int | bool:
             f"{where} has the {name!r} {value}, which mostly marks a row without one; "
             "leave such rows out."
         )
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 class LabelNames:

@@ -155,9 +155,12 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
 class EvaluationLoader(Sized, Iterable[dict[str, Any]]):
     """Every sample once, in order; rank r takes the batches r, r + world, r + 2 world ...
 
+    All ranks take as many steps, as models that are divided over them need: a rank that has run out sees its last batch
+    again, with nothing in it to predict. In prediction there is no such batch.
+
     Args:
         samples: what to evaluate on
-        batch_size: samples of a batch; the last one may be smaller
+        batch_size: samples of a batch, at most; fewer where that gives every rank a batch
         num_workers: processes that make batches; 0 for none
         trainer: Lightning's trainer; None for one rank
     """
@@ -170,20 +173,29 @@ class EvaluationLoader(Sized, Iterable[dict[str, Any]]):
         self.num_workers = num_workers
         self.trainer = trainer
 
-    def _visits(self) -> list[Visit]:
-        world, rank = 1, 0
+    def _visits(self) -> tuple[list[Visit], int]:
+        """What this rank visits, and how many steps it is idle after that."""
+        world, rank, evens = 1, 0, False
         if self.trainer is not None:
             world, rank = self.trainer.world_size, self.trainer.global_rank
+            evens = not self.trainer.predicting
         every = np.arange(len(self.samples))
-        starts = range(rank * self.batch_size, len(every), world * self.batch_size)
-        return [(0, every[i : i + self.batch_size]) for i in starts]
+        size = min(self.batch_size, max(1, len(every) // world))
+        own = [(0, every[i : i + size]) for i in range(rank * size, len(every), world * size)]
+        most = len(range(0, len(every), world * size))  # what rank 0 visits
+        return own, (most - len(own)) * (evens and bool(own))
 
     def __len__(self) -> int:
-        return len(self._visits())
+        own, idle = self._visits()
+        return len(own) + idle
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in _load(self.samples, self._visits(), self.num_workers):
+        own, idle = self._visits()
+        for batch in _load(self.samples, own, self.num_workers):
             yield from _with_counts([batch])
+        for _ in range(idle):
+            blank = {k: torch.full_like(v, IGNORED) for k, v in batch.items() if k in TARGETS}
+            yield from _with_counts([batch | blank])
 
 
 def _with_counts(step: list[Batch]) -> Iterator[dict[str, Any]]:

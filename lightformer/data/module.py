@@ -43,8 +43,6 @@ class DataModule(LightningDataModule, ABC):
     default_examples: ClassVar[str] = "windows"
     """Name of the samples that are made where the user chose none."""
 
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(
         self,
         *,
@@ -70,6 +68,7 @@ class DataModule(LightningDataModule, ABC):
             cache_dir: folder for tokenizers and tokens
         """
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size or batch_size}
         for name, value in sizes.items():
             if value < 1:
@@ -153,6 +152,11 @@ class DataModule(LightningDataModule, ABC):
         corpus = self.corpus(split)
         if corpus is None:
             return None
+        if self.masking is not None and corpus.labels is not None:
+            raise ConfigError(
+                "masking hides words of a text to be guessed, but this data has classes to be guessed; "
+                "leave data.masking out, or choose another data module."
+            )
         examples: Examples = self.examples(corpus, self.vocabulary, self.seed, split == "train")
         masking = None if self.masking is None else self.masking(self.vocabulary, self.seed)
         return Samples(examples, masking)
@@ -206,21 +210,23 @@ class DataModule(LightningDataModule, ABC):
             accuracy = most_frequent(train.labels, corpus.labels)
             return {"val/accuracy": {"most frequent class": accuracy}}
         found = {}
-        batch = validation[0, np.arange(1)]
+        batch = validation[0, np.arange(min(len(validation), 4096))]
         if "labels" in batch:
             unasked = self.vocabulary.special_ids if self.masking is not None else ()
             found["val/loss"] = text_baselines(train, corpus, self.vocabulary.size, unasked)
         if "next_sentence_labels" in batch:
-            found["val/next_sentence_accuracy"] = {"most frequent": 0.5}
+            share = float(batch["next_sentence_labels"].double().mean())
+            found["val/next_sentence_accuracy"] = {"most frequent": max(share, 1 - share)}
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what must be the same for a run to go on exactly."""
+        """Returns what must be the same for a run to go on exactly; the number of devices may change."""
         return {
             "tokenizer": self.tokenizer.fingerprint,
-            "data": digest(self.sources("train")),
+            "training data": digest(self.sources("train")),
             "batch_size": self.batch_size,
             "seed": self.seed,
+            "accumulate_grad_batches": getattr(self.trainer, "accumulate_grad_batches", 1),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -234,15 +240,6 @@ class DataModule(LightningDataModule, ABC):
         for name in now if fitting else ["tokenizer"]:
             if name in state and state[name] != now[name]:
                 raise CheckpointError(
-                    f"A run goes on only with the {_SAID[name]} that it began with, but the "
-                    f"checkpoint has {state[name]} and now it is {now[name]}; put back what "
-                    "changed, or start a new run."
+                    f"A run goes on only with the {name} that it began with, but the checkpoint has "
+                    f"{state[name]} and now it is {now[name]}; put back what changed, or start a new run."
                 )
-
-
-_SAID = {
-    "tokenizer": "tokenizer",
-    "data": "training data",
-    "batch_size": "batch_size",
-    "seed": "seed",
-}

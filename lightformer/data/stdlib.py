@@ -64,11 +64,21 @@ def _docstrings(path: Path) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def topics() -> dict[str, str]:
-    """Returns the topics of `help()`: the reference of the language, about half a megabyte."""
+    """Returns the topics of `help()`, the reference of the language.
+
+    Left out are those that are a part of a longer one, such as `for`, which is a part of `compound`.
+    """
     from pydoc_data import topics as data
 
-    found: dict[str, str] = data.topics
-    return {name: inspect.cleandoc(found[name]) for name in sorted(found)}
+    texts = {name: inspect.cleandoc(text) for name, text in data.topics.items()}
+    kept: dict[str, str] = {}
+    seen: set[str] = set()
+    for name in sorted(texts, key=lambda name: (-len(texts[name]), name)):
+        paragraphs = texts[name].split("\n\n")
+        if sum(paragraph in seen for paragraph in paragraphs) < len(paragraphs) / 2:
+            kept[name] = texts[name]
+            seen.update(paragraphs)
+    return dict(sorted(kept.items()))
 
 
 def place(name: str) -> float:

@@ -22,6 +22,7 @@ from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
 from lightformer.schedule import ScheduleSpec
 from lightformer.tasks.objective import Objective, StepMean
+from lightformer.tasks.sharding import shard
 from lightformer.vocabulary import Vocabulary
 
 Batch = dict[str, Any]
@@ -75,6 +76,7 @@ class Task(LightningModule, ABC):
         self.backbone = Backbone(config, self.vocabulary.size, is_causal=is_causal)
         self.tokenizer: Any = None
         self._step_mean = StepMean()
+        self._is_sharded = False
         self._metrics: dict[str, dict[str, Metric]] = {}
         self.keep(
             vocabulary=self.vocabulary,
@@ -91,15 +93,16 @@ class Task(LightningModule, ABC):
     def finish(self) -> None:
         """Gives the heads their first values, then takes over what `init_from` has."""
         config = self.backbone.config
-        heads = nn.ModuleDict({k: m for k, m in self.named_children() if k != "backbone"})
-        tied = [p for p in heads.parameters() if any(p is q for q in self.backbone.parameters())]
-        kept = [p.detach().clone() for p in tied]
-        config.init(config.dimensions())(heads)
-        for parameter, value in zip(tied, kept, strict=True):
-            parameter.data.copy_(value)
+        config.init(config.dimensions())(self._heads())
         if self.init_from is not None:
             for line in take_over(self, self.vocabulary, self.init_from):
                 rank_zero_info(line)
+
+    def _heads(self) -> nn.ModuleDict:
+        children = self.named_children()
+        return nn.ModuleDict(
+            {k: m for k, m in children if k != "backbone" and any(True for _ in m.parameters())}
+        )
 
     # --- what a task says
 
@@ -154,8 +157,9 @@ class Task(LightningModule, ABC):
         values = {"loss": torch.stack(list(losses.values())).sum()}
         values |= {name: losses[key] for key, name in self.objective_names().items()}
         values |= self.derived_metrics(values)
-        self.log_dict({f"{stage}/{k}": v for k, v in values.items() if k != "loss"})
-        self.log(f"{stage}/loss", values["loss"], prog_bar=True)
+        share = stage != "train"  # all ranks have the same value; sharing it keeps Lightning content
+        self.log_dict({f"{stage}/{k}": v for k, v in values.items() if k != "loss"}, sync_dist=share)
+        self.log(f"{stage}/loss", values["loss"], prog_bar=True, sync_dist=share)
 
     def _start_evaluation(self, stage: str) -> None:
         self._metrics = self.new_metrics()
@@ -182,7 +186,7 @@ class Task(LightningModule, ABC):
         self._log_losses(stage, losses)
         for metrics in self._metrics.values():
             values = {f"{stage}/{k}": m.compute() for k, m in metrics.items() if k != "loss"}
-            self.log_dict({k: v for k, v in values.items() if v.ndim == 0})
+            self.log_dict({k: v for k, v in values.items() if v.ndim == 0}, sync_dist=True)
             for name, value in values.items():
                 if value.ndim == 2 and (writer := getattr(self.logger, "experiment", None)) is not None:
                     writer.add_text(name, self._table(value), self.global_step)
@@ -235,6 +239,9 @@ class Task(LightningModule, ABC):
     # --- optimisation
 
     def configure_model(self) -> None:
+        if self.device_mesh is not None and not self._is_sharded:
+            shard(self.backbone, list(self._heads().values()), self.device_mesh["data_parallel"])
+            self._is_sharded = True
         if self.compile_backbone and self.backbone._compiled_call_impl is None:
             self.backbone.compile()  # the backbone alone: `log` does not survive compilation
 

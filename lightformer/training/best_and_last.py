@@ -36,18 +36,18 @@ class BestAndLast(Checkpoint):
             return
         root = trainer.log_dir or trainer.default_root_dir  # asks all ranks
         self.folder = Path(str(trainer.strategy.broadcast(str(root)))) / "checkpoints"
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not is_trial(trainer):
             _check_writable(self.folder)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.fit_loop._should_accumulate() or trainer.fast_dev_run:
+        if trainer.fit_loop._should_accumulate() or is_trial(trainer):
             return
         step = trainer.global_step
         if self._due or (self.every_n_steps and step % self.every_n_steps == 0):
             self._save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking or trainer.state.fn != "fit" or trainer.fast_dev_run:
+        if trainer.sanity_checking or trainer.state.fn != "fit" or is_trial(trainer):
             return
         self.last_metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
         if trainer.fit_loop._should_accumulate():
@@ -56,7 +56,7 @@ class BestAndLast(Checkpoint):
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.fast_dev_run and trainer.global_step != self._saved_step:
+        if not is_trial(trainer) and trainer.global_step != self._saved_step:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
@@ -68,7 +68,7 @@ class BestAndLast(Checkpoint):
         last, best = self.folder / "last.ckpt", self.folder / "best.ckpt"
         if improved:
             self.best, self.best_model_path = dict(self.last_metrics), str(best)
-        trainer.save_checkpoint(last)
+        trainer.save_checkpoint(last, weights_only=False)
         if improved and trainer.is_global_zero:
             put_beside(last, best)
         trainer.strategy.barrier("best and last")
@@ -78,6 +78,11 @@ class BestAndLast(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = dict(state_dict["best"])
+
+
+def is_trial(trainer: Trainer) -> bool:
+    """Whether the trainer only tries a few batches, and leaves no files."""
+    return bool(getattr(trainer, "fast_dev_run", False))
 
 
 def _check_writable(folder: Path) -> None:

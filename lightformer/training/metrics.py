@@ -10,6 +10,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
 
+def _is_logged(trainer: Trainer) -> bool:
+    every = int(getattr(trainer, "log_every_n_steps", 0))
+    return every > 0 and trainer.global_step % every == 0
+
+
 class TrainingMetrics(Callback):
     """Logs `train/lr`, `train/grad_norm` (before clipping) and `train/tokens_per_second`, over all ranks."""
 
@@ -29,7 +34,7 @@ class TrainingMetrics(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if _is_logged(trainer):
             grads = [p.grad for p in pl_module.parameters() if p.grad is not None]
             pl_module.log("train/grad_norm", torch.nn.utils.get_total_norm(grads))
             pl_module.log("train/lr", optimizer.param_groups[0]["lr"])
@@ -40,7 +45,7 @@ class TrainingMetrics(Callback):
         mask = batch.get("attention_mask")
         self._tokens += batch["input_ids"].numel() if mask is None else int(mask.sum())
         passed = time.perf_counter() - self._since
-        if trainer.global_step % trainer.log_every_n_steps == 0 and passed > 0:
+        if _is_logged(trainer) and passed > 0:
             rate = self._tokens * trainer.world_size / passed
             pl_module.log("train/tokens_per_second", rate)
             pl_module.log("tokens/s", rate, prog_bar=True, logger=False)

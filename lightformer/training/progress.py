@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -10,6 +11,10 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 class ProgressBar(TQDMProgressBar):
     """Shows optimizer steps of all that are due, with the loss and tokens per second."""
+
+    def __init__(self) -> None:
+        # a terminal can be redrawn at each step; in a file each redraw is a line
+        super().__init__(refresh_rate=1 if sys.stderr.isatty() else 50)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         shown = super().get_metrics(trainer, pl_module)

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightformer.checkpoint import FORMAT
 from lightformer.plugins import loaded
+from lightformer.training.best_and_last import is_trial
 
 
 class Record(Callback):
@@ -42,12 +43,12 @@ class Record(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         writer = _writer(trainer)
-        if not trainer.is_global_zero or writer is None or trainer.fast_dev_run:
+        if not trainer.is_global_zero or writer is None or is_trial(trainer):
             return
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         if metrics:
             hparams = flatten({k: v for k, v in pl_module.hparams.items() if k != "vocabulary"})
-            trainer.logger.log_hyperparams(hparams, metrics)  # type: ignore[union-attr,call-arg]
+            trainer.logger.log_hyperparams(hparams, metrics, trainer.global_step)  # type: ignore[union-attr]
 
 
 def write_tokenizer(tokenizer: Any, folder: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lightformer.tasks import Task
+
 
 class TextSamples(Callback):
     """Writes a few predictions of the first validation batch as text.
@@ -26,16 +28,16 @@ class TextSamples(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if batch_idx == 0 and trainer.is_global_zero:
+        if batch_idx == 0:
             self._batch = batch
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         batch, self._batch = self._batch, None
-        writer = getattr(trainer.logger, "experiment", None)
+        writer: Any = getattr(trainer.logger, "experiment", None)
         tokenizer = getattr(trainer.datamodule, "tokenizer", None)  # type: ignore[attr-defined]
-        describe = getattr(pl_module, "describe", None)
-        if trainer.sanity_checking or None in (batch, writer, tokenizer, describe):
+        if trainer.sanity_checking or trainer.logger is None or batch is None or tokenizer is None:
             return
-        text = describe(batch, tokenizer, self.limit)
-        if text and hasattr(writer, "add_text"):
-            writer.add_text("predictions", text, trainer.global_step)
+        if isinstance(pl_module, Task):
+            text = pl_module.describe(batch, tokenizer, self.limit)  # on all ranks: a model may be divided
+            if trainer.is_global_zero and hasattr(writer, "add_text"):
+                writer.add_text("predictions", text, trainer.global_step)

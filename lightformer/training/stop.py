@@ -63,7 +63,7 @@ class GracefulStop(Callback):
         how = "nothing was saved, as checkpoints are off"
         if folder is not None:
             path = folder / "last.ckpt"
-            trainer.save_checkpoint(path)
+            trainer.save_checkpoint(path, weights_only=False)
             how = f"go on with: lightformer fit --config {folder.parent / 'config.yaml'} --ckpt_path {path}"
         if trainer.is_global_zero:
             name = signal.Signals(number).name

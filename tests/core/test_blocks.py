@@ -120,6 +120,24 @@ def test_dropout_acts_on_what_each_part_adds(spec: Spec) -> None:
     assert model.eval()(ids).equal(model(ids))
 
 
+class Drop(nn.Module):
+    def forward(self, states: Tensor) -> Tensor:
+        return states * 0
+
+
+@pytest.mark.parametrize("spec", variants("block"))
+def test_where_all_is_dropped_the_parts_add_nothing(spec: Spec) -> None:
+    model, ids = backbone(block=spec, has_memory=True), tokens()
+    memory = torch.randn(2, 11, HIDDEN, dtype=F64)
+    for layer in model.blocks:
+        layer.dropout = Drop()
+    before = model(ids, memory=memory)
+    for layer in model.blocks:
+        for part in (layer.attention, layer.cross_attention, layer.feedforward):
+            enlarge(part)
+    close(model(ids, memory=memory), before)
+
+
 @pytest.mark.parametrize("spec", variants("norm"))
 def test_norms_forget_the_size(spec: Spec) -> None:
     part = spec(HIDDEN).double()

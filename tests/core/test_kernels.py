@@ -80,15 +80,24 @@ def test_a_query_that_sees_nothing_gets_zeros(
         assert part.grad.isfinite().all()
 
 
-def test_plain_causal_goes_to_the_kernel_as_a_flag(monkeypatch: pytest.MonkeyPatch) -> None:
-    query = torch.randn(2, 6, 7, 10)
-    calls: list[dict[str, Any]] = []
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the fused kernel is given."""
+    found: list[dict[str, Any]] = []
     fused = F.scaled_dot_product_attention
-    monkeypatch.setattr(
-        F,
-        "scaled_dot_product_attention",
-        lambda *args, **options: calls.append(options) or fused(*args, **options),  # type: ignore[func-returns-value]
-    )
+
+    def spy(*args: Tensor, **options: Any) -> Tensor:
+        found.append(options)
+        return fused(*args, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    return found
+
+
+def test_plain_causal_goes_to_the_kernel_as_a_flag(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = torch.randn(2, 6, 7, 10)
 
     def no_square(*_: Any) -> Tensor:
         raise AssertionError("a square mask was made")
@@ -101,13 +110,14 @@ def test_plain_causal_goes_to_the_kernel_as_a_flag(monkeypatch: pytest.MonkeyPat
     assert [call["attn_mask"] for call in calls] == [None] * 3
 
 
-def test_a_bias_joins_the_causal_mask() -> None:
+def test_a_bias_joins_the_causal_mask(calls: list[dict[str, Any]]) -> None:
     query, key, value = projected(6)
     bias = torch.randn(1, 6, 7, 7, dtype=torch.float64)
     key, value = key[:, :, :7], value[:, :, :7]
     allowed = torch.ones(7, 7, dtype=torch.bool).tril().expand(2, 1, 7, 7)
     found = attend(query, key, value, mask=AttentionMask(is_causal=True), bias=bias)
     close(found, naive(query, key, value, allowed, bias.expand(2, -1, -1, -1), 10**-0.5)[1])
+    assert not calls[0]["is_causal"]  # a kernel on a GPU takes one of the two
 
 
 def test_dropout_drops_weights_and_keeps_their_mean() -> None:
@@ -122,9 +132,12 @@ def test_dropout_drops_weights_and_keeps_their_mean() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_the_dtype_is_that_of_the_queries(dtype: torch.dtype) -> None:
+def test_the_dtype_is_that_of_the_queries(
+    dtype: torch.dtype, calls: list[dict[str, Any]]
+) -> None:
     query, key, value = projected(2, dtype)
     bias = torch.randn(6, 7, 11, dtype=torch.float32)
     mask = AttentionMask(is_token=torch.rand(2, 11) > 0.3)
     assert attend(query, key, value, mask=mask, bias=bias).dtype == dtype
+    assert calls[0]["attn_mask"].dtype == dtype
     assert attention_weights(query, key, mask=mask, bias=bias).dtype == dtype

@@ -118,3 +118,6 @@ def test_the_narrower_window_holds_and_the_mask_is_made_once() -> None:
     assert mask.within(9).window == 4
     assert mask.within(2) is mask.within(2)
     assert mask.dense(7, 7, CPU) is mask.dense(7, 7, CPU)
+    later = AttentionMask(window=1, query_start=4)
+    check(later, 1, 3, 5, 0)
+    check(later, 1, 3, 5, 2)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import make_corpus
+from corpora import make_corpus
 
 from lightformer import examples
 from lightformer.errors import ConfigError, DataError
@@ -69,15 +69,14 @@ def test_a_separator_stands_between_documents_and_not_at_the_end(vocabulary: Voc
     corpus = make_corpus([[2, 3], [4], [5]], separator=3)
     part = examples.windows(seq_len=100)(corpus, vocabulary, 3, False)
     row = every(part)["input_ids"][0]
-    assert row[row != 0][-1] == 23 or row[row != 0].tolist().count(3) == 2
     assert row[:16].tolist() == [10, 11, 12, 13, 14, 3, 15, 16, 17, 18, 3, 19, 20, 21, 22, 23]
 
 
 def test_windows_with_special_tokens_are_framed(vocabulary: Vocabulary) -> None:
-    corpus = make_corpus([[31]])
+    corpus = make_corpus([[36]])
     part = examples.windows(seq_len=7, special_tokens=True)(corpus, vocabulary, 3, True)
     batch = every(part)
-    assert batch["input_ids"].shape == (5, 7)
+    assert batch["input_ids"].shape == (6, 7)
     assert (batch["input_ids"][:, 0] == 2).all()
     assert (batch["input_ids"][:, -1] == 3).all()
     assert torch.equal(batch["labels"][:, :-1], batch["input_ids"][:, 1:])
@@ -85,8 +84,7 @@ def test_windows_with_special_tokens_are_framed(vocabulary: Vocabulary) -> None:
     tail = every(examples.windows(seq_len=7, special_tokens=True)(corpus, vocabulary, 3, False))
     last, present = tail["input_ids"][-1], tail["attention_mask"][-1]
     body = tail["input_ids"][~torch.isin(tail["input_ids"], torch.tensor([0, 2, 3]))]
-    assert body.tolist() == list(range(10, 10 + len(body)))
-    assert len(body) >= 30
+    assert body.tolist() == list(range(10, 46))
     assert last[present][-1] == 3
 
 

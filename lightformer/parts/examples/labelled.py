@@ -49,7 +49,7 @@ class Labelled(Examples):
     def __len__(self) -> int:
         return self.corpus.num_documents
 
-    def batch(self, indices: Indices, epoch: int) -> Batch:  # noqa: ARG002 (never changes)
+    def batch(self, indices: Indices, epoch: int) -> Batch:
         first = self.corpus.documents[indices]
         start = self.corpus.sentences[first]
         length = self.corpus.sentences[first + 1] - start

@@ -45,7 +45,7 @@ class Windows(Examples):
         self.width = seq_len - 2 * special_tokens
         if self.width < 1:
             raise ConfigError(f"seq_len must be at least {1 + 2 * special_tokens}, not {seq_len}.")
-        targets = corpus.stop - corpus.start - 1
+        targets = corpus.stop - corpus.start - (not special_tokens)  # the last one has no next
         if training:
             self.count = max(targets // self.width, 0)
             self.count -= self.count > 1  # room to move the borders

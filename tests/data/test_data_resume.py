@@ -85,6 +85,7 @@ def _run(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=".*not resumable.*")
         trainer.fit(model, data, ckpt_path=resume)
     return trainer
 
@@ -134,16 +135,43 @@ def test_a_resumed_run_sees_exactly_the_rest(
     assert whole.counts[len(kept) :] == resumed.counts
 
 
-def test_a_run_does_not_go_on_with_another_batch_size(text_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "run", "name", "values"),
+    [
+        ({"batch_size": 12}, {}, "batch_size", (6, 12)),
+        ({"seed": 6}, {}, "seed", (5, 6)),
+        ({}, {"accumulate_grad_batches": 3}, "accumulate_grad_batches", (1, 3)),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_batches(
+    text_file: Path,
+    tmp_path: Path,
+    options: dict[str, Any],
+    run: dict[str, Any],
+    name: str,
+    values: tuple[int, int],
+) -> None:
     _run(Recorder(), _data(text_file), tmp_path / "a", max_steps=4)
     with pytest.raises(CheckpointError) as raised:
         _run(
-            Recorder(), _data(text_file, batch_size=12), tmp_path / "b", tmp_path / "a/step=4.ckpt"
+            Recorder(),
+            _data(text_file, **options),
+            tmp_path / "b",
+            tmp_path / "a/step=4.ckpt",
+            **run,
         )
     assert str(raised.value) == (
-        "A run goes on only with the batch_size that it began with, but the "
-        "checkpoint has 6 and now it is 12; put back what changed, or start a new run."
+        f"A run goes on only with the {name} that it began with, but the checkpoint has {values[0]} "
+        f"and now it is {values[1]}; put back what changed, or start a new run."
     )
+
+
+def test_a_run_does_not_go_on_with_another_text(text_file: Path, tmp_path: Path) -> None:
+    _run(Recorder(), _data(text_file), tmp_path / "a", max_steps=4)
+    text_file.write_text(text_file.read_text() + " Red moon.")
+    with pytest.raises(CheckpointError) as raised:
+        _run(Recorder(), _data(text_file), tmp_path / "b", tmp_path / "a/step=4.ckpt")
+    assert str(raised.value).startswith("A run goes on only with the t")
 
 
 def test_epochs_differ_in_order_and_masks(text_file: Path, tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Initialisation: the size of what is drawn, and what stays at zero."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from lightformer import Backbone, init, position
+from lightformer.init import is_residual
+from lightformer.registry import Spec
+from torch import nn
+
+from tests.variants import config, variants
+
+LAYERS, WIDTH, VOCAB = 3, 120, 1009
+
+
+def model(spec: Spec) -> Backbone:
+    return Backbone(
+        config(
+            hidden_size=WIDTH,
+            head_dim=20,
+            intermediate_size=211,
+            num_layers=LAYERS,
+            max_seq_len=101,
+            num_segments=2,
+            position=position.learned(),
+            init=spec,
+        ),
+        VOCAB,
+    )
+
+
+def expected_std(spec: Spec, name: str, module: nn.Module) -> float:
+    residual = name.endswith("output")
+    if spec.name == "normal":
+        return 0.02
+    if spec.name == "scaled_normal":
+        return 0.02 / math.sqrt(2 * LAYERS) if residual else 0.02
+    rows, columns = module.weight.shape
+    return WIDTH**-0.5 if isinstance(module, nn.Embedding) else math.sqrt(2 / (rows + columns))
+
+
+@pytest.mark.parametrize("spec", [init.normal(), init.scaled_normal(), init.xavier()])
+def test_each_weight_has_its_size(spec: Spec) -> None:
+    for name, module in model(spec).named_modules():
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            of_few = 3 / math.sqrt(2 * module.weight.numel())  # three standard errors
+            found, expected = float(module.weight.detach().std()), expected_std(spec, name, module)
+            assert abs(found / expected - 1) < max(0.02, of_few), name
+
+
+@pytest.mark.parametrize("spec", variants("init"))
+def test_biases_are_zero_and_norms_are_one(spec: Spec) -> None:
+    net = model(spec)
+    linear = [m.bias for m in net.modules() if isinstance(m, nn.Linear)]
+    assert linear
+    assert not any(bias.any() for bias in linear)
+    assert (net.norm.weight == 1).all()
+    assert not net.norm.bias.any()
+
+
+@pytest.mark.parametrize("spec", variants("init"))
+def test_a_tied_weight_is_drawn_once(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = model(spec)
+    head = nn.Linear(WIDTH, VOCAB)
+    head.weight = net.embeddings.token.weight
+    both = nn.ModuleDict({"backbone": net, "head": head})
+    scheme = spec(net.config.dimensions())
+    drawn: list[int] = []
+    monkeypatch.setattr(scheme, "weight", lambda name, module, weight: drawn.append(id(weight)))
+    scheme(both)
+    assert len(drawn) == len(set(drawn))
+    assert id(net.embeddings.token.weight) in drawn
+
+
+def test_the_size_is_an_option() -> None:
+    found = model(init.normal(std=0.3)).embeddings.token.weight.std()
+    torch.testing.assert_close(found, torch.tensor(0.3), rtol=0.01, atol=0)
+
+
+def test_what_writes_to_the_residual_is_called_output() -> None:
+    names = [n for n, m in model(init.normal()).named_modules() if isinstance(m, nn.Linear)]
+    residual = [name for name in names if is_residual(name)]
+    assert len(residual) == 2 * LAYERS
+    assert is_residual("output")
+    assert not is_residual("output.norm")

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from lightformer.data.labels import LabelNames
+from lightformer.errors import DataError
+
+
+def names_of(*values: Any) -> LabelNames:
+    names = LabelNames("label")
+    for number, value in enumerate(values, start=2):
+        names.add(f"a.csv, line {number}", value)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (("pos", "neg", "pos "), ("neg", "pos")),
+        ((2, 10, 0), ("0", "2", "10")),
+        (("2", "10", "0"), ("0", "2", "10")),
+        ((True, False), ("false", "true")),
+    ],
+)
+def test_labels_are_numbered_in_order(values: tuple[Any, ...], expected: tuple[str, ...]) -> None:
+    names = names_of(*values)
+    assert names.names() == expected
+    assert sorted({names.number("here", value) for value in values}) == list(range(len(expected)))
+    assert expected[names.number("here", values[0])] == str(values[0]).lower()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            (1, "1"),
+            "a.csv, line 3 has a word as 'label' ('1'), but a.csv, line 2 has a number (1); use one kind throughout.",
+        ),
+        (
+            (1, 0, True),
+            "a.csv, line 4 has true or false as 'label' (True), but a.csv, line 2 has a number (1); "
+            "use one kind throughout.",
+        ),
+        ((1, 1.0), "a.csv, line 3 must have a word or a whole number as 'label', but has 1.0."),
+        ((math.nan,), "a.csv, line 2 must have a word or a whole number as 'label', but has nan."),
+        (
+            ("a", " "),
+            "a.csv, line 3 must have a word or a whole number as 'label', but has nothing.",
+        ),
+        ((None,), "a.csv, line 2 must have a word or a whole number as 'label', but has nothing."),
+        (
+            (0, -1),
+            "a.csv, line 3 has the 'label' -1, which mostly marks a row without one; leave such rows out.",
+        ),
+        (
+            ("-100",),
+            "a.csv, line 2 has the 'label' -100, which mostly marks a row without one; leave such rows out.",
+        ),
+    ],
+)
+def test_faulty_labels_are_named(values: tuple[Any, ...], sentence: str) -> None:
+    with pytest.raises(DataError) as raised:
+        names_of(*values)
+    assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"), [(("a", "b"), "c"), ((0, 1), 2), ((0, 1), "0"), ((0, 1), True)]
+)
+def test_a_label_that_no_training_row_has_is_named(known: tuple[Any, ...], unknown: Any) -> None:
+    with pytest.raises(DataError) as raised:
+        names_of(*known).number("v.csv, line 9", unknown)
+    assert str(raised.value) == (
+        f"v.csv, line 9 has the 'label' {unknown!r}, which no training row has. "
+        f"Known: {known[0]}, {known[1]}."
+    )
+
+
+def test_one_class_is_too_few() -> None:
+    with pytest.raises(DataError) as raised:
+        names_of("a", "a").names()
+    assert str(raised.value) == (
+        "A classifier needs two classes or more, but every training row has the 'label' a."
+    )
