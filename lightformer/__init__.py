@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from lightformer.registry import KINDS, register
 
 if TYPE_CHECKING:
-    from lightformer.backbone import Backbone, BackboneConfig
+    from lightformer.backbone import Backbone
+    from lightformer.backbone_config import BackboneConfig
     from lightformer.loading import load
     from lightformer.plugins import load_plugins
 
@@ -22,7 +23,7 @@ __all__ = ["Backbone", "BackboneConfig", "load", "load_plugins", "register"]
 
 _LAZY = {
     "Backbone": "backbone",
-    "BackboneConfig": "backbone",
+    "BackboneConfig": "backbone_config",
     "load": "loading",
     "load_plugins": "plugins",
 }

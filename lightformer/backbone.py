@@ -2,128 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from lightformer import attention, block, feedforward, init, norm, position
-from lightformer.attention import AttentionContext, AttentionSpec
-from lightformer.block import Block, BlockParts, BlockSpec
+from lightformer.attention import AttentionContext
+from lightformer.backbone_config import BackboneConfig
+from lightformer.block import Block, BlockParts
 from lightformer.cache import Cache
-from lightformer.dimensions import Dimensions
 from lightformer.embeddings import Embeddings
 from lightformer.errors import ConfigError
-from lightformer.feedforward import FeedForwardSpec
-from lightformer.init import InitSpec
 from lightformer.masks import AttentionMask, MaskRule
-from lightformer.norm import Norm, NormSpec
-from lightformer.position import NoPosition, Position, PositionSpec, default_positions
-
-
-@dataclass(frozen=True)
-class LayerPattern:
-    """What one layer of a pattern has of its own; the rest is as the backbone says.
-
-    Args:
-        attention: how positions look at one another
-        position: how positions are told apart in this layer's attention
-        feedforward: what each position does on its own
-    """
-
-    attention: AttentionSpec | None = None
-    position: PositionSpec | None = None
-    feedforward: FeedForwardSpec | None = None
-
-
-class LayerParts(NamedTuple):
-    """What one layer is made of, its pattern applied."""
-
-    attention: AttentionSpec
-    position: PositionSpec
-    feedforward: FeedForwardSpec
-
-
-@dataclass(frozen=True)
-class BackboneConfig:
-    """A stack of transformer blocks: its sizes, and the parts it is made of.
-
-    Args:
-        hidden_size: width of the residual stream
-        num_layers: number of blocks
-        num_heads: number of attention heads
-        head_dim: width of a head; hidden_size / num_heads by default
-        intermediate_size: width inside the feed-forwards; 4 * hidden_size by default
-        max_seq_len: longest sequence that the model is meant for
-        num_segments: number of token types, 2 for pairs of texts; 0 for none
-        is_causal: whether a position sees only what stands before it; the task decides by default
-        dropout: probability of dropping an element of the embeddings, and of what each part adds
-        scale_embeddings: whether token vectors are multiplied by sqrt(hidden_size)
-        norm_embeddings: whether the sum of the embeddings is normalised
-        attention: how positions look at one another
-        position: how positions are told apart
-        feedforward: what each position does on its own
-        norm: how vectors are brought to a common scale
-        block: how these are wired
-        pattern: layers that differ, repeated over the depth: layer i takes entry i modulo their number
-        init: which values the parameters start from
-    """
-
-    hidden_size: int = 256
-    num_layers: int = 4
-    num_heads: int = 4
-    head_dim: int | None = None
-    intermediate_size: int | None = None
-    max_seq_len: int = 512
-    num_segments: int = 0
-    is_causal: bool | None = None
-    dropout: float = 0.0
-    scale_embeddings: bool = False
-    norm_embeddings: bool = False
-    attention: AttentionSpec = attention.mha()  # noqa: RUF009 (specs are frozen)
-    position: PositionSpec = position.rope()  # noqa: RUF009
-    feedforward: FeedForwardSpec = feedforward.mlp()  # noqa: RUF009
-    norm: NormSpec = norm.layer_norm()  # noqa: RUF009
-    block: BlockSpec = block.pre_norm()  # noqa: RUF009
-    pattern: list[LayerPattern] = field(default_factory=list)
-    init: InitSpec = init.scaled_normal()  # noqa: RUF009
-
-    def __post_init__(self) -> None:
-        if self.head_dim is None and self.num_heads > 0 and self.hidden_size % self.num_heads:
-            raise ConfigError(
-                f"hidden_size must be a multiple of num_heads, but {self.hidden_size} is not one of "
-                f"{self.num_heads}."
-            )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"dropout must be at least 0 and below 1, but is {self.dropout}.")
-        if self.num_segments < 0:
-            raise ConfigError(f"num_segments must not be negative, but is {self.num_segments}.")
-        self.dimensions()
-
-    def dimensions(self, layer: int = 0) -> Dimensions:
-        """Returns the sizes that each part of a layer is given."""
-        heads = max(1, self.num_heads)
-        return Dimensions(
-            hidden_size=self.hidden_size,
-            num_heads=self.num_heads,
-            head_dim=self.hidden_size // heads if self.head_dim is None else self.head_dim,
-            intermediate_size=4 * self.hidden_size
-            if self.intermediate_size is None
-            else self.intermediate_size,
-            num_layers=self.num_layers,
-            max_seq_len=self.max_seq_len,
-            layer=layer,
-        )
-
-    def layer(self, number: int) -> LayerParts:
-        """Returns which parts one layer is made of."""
-        own = self.pattern[number % len(self.pattern)] if self.pattern else LayerPattern()
-        return LayerParts(
-            own.attention or self.attention,
-            own.position or self.position,
-            own.feedforward or self.feedforward,
-        )
+from lightformer.norm import Norm
+from lightformer.position import NoPosition, Position, default_positions
 
 
 class Backbone(nn.Module):

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightformer.backbone import BackboneConfig
+from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import CheckpointError, did_you_mean
 from lightformer.plain import from_plain
 from lightformer.vocabulary import Vocabulary

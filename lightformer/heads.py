@@ -81,8 +81,6 @@ def pool(hidden_states: Tensor, attention_mask: Tensor | None, pooling: Pooling)
         share = attention_mask[..., None].to(hidden_states.dtype)
         return (hidden_states * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
     index = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-    if pooling == "first":
-        where = attention_mask.long().argmax(dim=1)
-    else:
-        where = (index * attention_mask).argmax(dim=1)
+    rank = len(index) - index if pooling == "first" else index + 1
+    where = (rank * attention_mask).argmax(dim=1)
     return hidden_states[torch.arange(len(where), device=where.device), where]

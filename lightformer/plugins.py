@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lightformer.errors import LightformerError, PluginError, did_you_mean
-from lightformer.registry import import_source
+from lightformer.importing import import_source
 
 GROUP = "lightformer.plugins"
 FOLDER = "plugins"

@@ -20,16 +20,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-import sys
 import typing
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from lightformer.errors import ConfigError, PluginError, did_you_mean
+from lightformer.importing import current_source, import_source
 
 T = TypeVar("T")
 
@@ -51,7 +49,6 @@ RESERVED = {"name", "class_path", "init_args"}  # how a config spells the part i
 
 _contracts: dict[str, type[Spec]] = {}
 _specs: dict[str, dict[str, type[Spec]]] = {kind: {} for kind in KINDS}
-_source: list[str] = []  # the plugin that is being imported, innermost last
 
 
 class Spec(abc.ABC):
@@ -190,7 +187,7 @@ def _add(base: type[Spec], name: str, part: Callable[..., Any]) -> None:
             "name": name,
             "part": part if inspect.isclass(part) else staticmethod(part),
             "origin": origin,
-            "source": _source[-1] if _source else None,
+            "source": current_source(),
         },
     )
     _specs[base.kind][name] = spec
@@ -294,38 +291,3 @@ def _import_builtins(kind: str) -> None:
     package = importlib.import_module(f"lightformer.parts.{kind}")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-
-
-def import_source(source: str) -> None:
-    """Imports a plugin, once: a module by its name, or a file by its path (`.py`).
-
-    What it registers is marked with `source`, so that another process can import it again.
-    """
-    _source.append(source)
-    try:
-        if source.endswith(".py"):
-            _import_file(Path(source).resolve())
-        else:
-            importlib.import_module(source)
-    finally:
-        _source.pop()
-
-
-def _import_file(path: Path) -> None:
-    name = f"lightformer_plugins.{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(path):
-        return
-    if loaded is not None:
-        raise PluginError(
-            f"Two plugin files are called {path.name}: {loaded.__file__} and {path}. Rename one."
-        )
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{path} cannot be imported as Python.")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise

@@ -91,7 +91,8 @@ class SoftmaxAttention(Attention):
         """Keys and values, (batch, kv_heads, key, head_dim), old ones included; index of the first."""
         cache = context.cache
         if context.memory is not None and isinstance(cache, KeyValueCache) and cache.length:
-            assert cache.key is not None and cache.value is not None
+            assert cache.key is not None
+            assert cache.value is not None
             return cache.key, cache.value, 0  # the other sequence has been read already
         source = hidden_states if context.memory is None else context.memory
         key = _split(self.key(source), self.num_kv_heads)

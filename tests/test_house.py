@@ -8,13 +8,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import lightformer
 import pytest
+
+import lightformer
 
 ROOT = Path(lightformer.__file__).parent
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("registry", "vocabulary", "draws"),
+    ("importing", "vocabulary", "draws"),
+    ("registry",),
     ("plain", "plugins"),
     ("source",),
     ("signatures",),
@@ -25,6 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("attention", "block", "masking"),
     ("softmax_attention", "embeddings"),
     ("parts",),
+    ("backbone_config",),
     ("backbone",),
     ("heads", "generation"),
     ("checkpoint",),
@@ -36,7 +39,10 @@ LAYERS: list[tuple[str, ...]] = [
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITHOUT_TORCH = LEVEL["catalogue"]
-CALLED = {path: ".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in ROOT.rglob("*.py")}
+CALLED = {
+    path: ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+    for path in ROOT.rglob("*.py")
+}
 MODULES = sorted(set(CALLED.values()))
 
 
@@ -88,7 +94,9 @@ def test_imports_point_down(module: str) -> None:
     assert not up
 
 
-@pytest.mark.parametrize("module", [name for name in INNER if name.startswith("lightformer.parts.")])
+@pytest.mark.parametrize(
+    "module", [name for name in INNER if name.startswith("lightformer.parts.")]
+)
 def test_parts_import_no_sibling(module: str) -> None:
     assert not [name for name in ours(module) if name.startswith("lightformer.parts")]
 
@@ -113,7 +121,7 @@ def test_who_may_import_what_is_heavy(module: str) -> None:
 
 
 def test_the_registry_imports_the_standard_library_alone() -> None:
-    for module in ("errors", "registry", "plain", "vocabulary"):
+    for module in ("errors", "importing", "registry", "plain", "vocabulary"):
         outer = {name.split(".")[0] for name in imports(f"lightformer.{module}")}
         assert outer <= {*sys.stdlib_module_names, "lightformer"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from lightformer import Backbone, BackboneConfig
 from lightformer.attention import Attention
 from lightformer.dimensions import Dimensions

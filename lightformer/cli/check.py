@@ -11,18 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lightformer.catalogue import (
+from lightformer.catalogue.index import (
     BASES,
     Catalogue,
     trainer_options,
     unknown,
 )
+from lightformer.catalogue.shapes import Shape, default_name, scalar_types, shape_of
+from lightformer.catalogue.signatures import Option
 from lightformer.cli.command_line import CommandLine
 from lightformer.cli.document import Path_
 from lightformer.cli.options import top_level
 from lightformer.errors import ConfigError, did_you_mean
-from lightformer.shapes import Shape, default_name, scalar_types, shape_of
-from lightformer.signatures import Option
 
 TRUSTED = ("lightning", "torch")
 """Packages whose classes a config may name in full, beside those of the plugins."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lightformer.catalogue import Catalogue, unknown
+from lightformer.catalogue.index import Catalogue, unknown
 from lightformer.cli.short_form import CHOICES
 
 _NOISE = re.compile(

@@ -6,20 +6,20 @@ import shutil
 import textwrap
 from collections.abc import Iterable
 
-from lightformer import source as src
-from lightformer.catalogue import (
+from lightformer.catalogue import source as src
+from lightformer.catalogue.index import (
     BASES,
     Catalogue,
     Entry,
     read_catalogue,
     trainer_options,
 )
+from lightformer.catalogue.shapes import Shape, default_name, shape_of
+from lightformer.catalogue.signatures import Option
 from lightformer.cli.command_line import CommandLine, read_command_line, split
 from lightformer.cli.options import top_level
 from lightformer.errors import ConfigError, did_you_mean
 from lightformer.registry import KINDS
-from lightformer.shapes import Shape, default_name, shape_of
-from lightformer.signatures import Option
 
 USAGE = """usage: lightformer {command} [--config FILE.yaml ...] [--KEY VALUE ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 
-from lightformer.catalogue import BASES, Catalogue, read_catalogue
+from lightformer.catalogue.index import BASES, Catalogue, read_catalogue
 from lightformer.cli.command_line import NO_LOCAL, plugin_names
 from lightformer.cli.document import parse_value
 from lightformer.cli.help import entry_text

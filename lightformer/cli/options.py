@@ -6,8 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
-from lightformer import source as src
-from lightformer.signatures import options
+from lightformer.catalogue import source as src
+from lightformer.catalogue.signatures import options
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
 

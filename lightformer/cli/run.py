@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lightformer.catalogue import BASES, Catalogue, read_catalogue
+from lightformer.catalogue.index import BASES, Catalogue, read_catalogue
 from lightformer.cli.check import check
 from lightformer.cli.command_line import CommandLine, read_command_line
 from lightformer.cli.help import asks_for_help, print_help

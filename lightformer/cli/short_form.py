@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightformer.catalogue import BASES
+from lightformer.catalogue.index import BASES
 from lightformer.registry import KINDS
 
 CHOICES = frozenset((*KINDS, *BASES))

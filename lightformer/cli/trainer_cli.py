@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from lightformer import registry
-from lightformer.catalogue import Catalogue
+from lightformer.catalogue.index import Catalogue
 from lightformer.cli.check import TRUSTED
 from lightformer.cli.document import load_yaml
 from lightformer.cli.explain import NO_GPU, explain, explain_lightning

@@ -15,7 +15,8 @@ from torchmetrics import MeanMetric, Metric
 
 from lightformer import optimizer as optimizers
 from lightformer import schedule as schedules
-from lightformer.backbone import Backbone, BackboneConfig
+from lightformer.backbone import Backbone
+from lightformer.backbone_config import BackboneConfig
 from lightformer.checkpoint import backbone_config, take_over
 from lightformer.errors import ConfigError
 from lightformer.optimizer import OptimizerSpec

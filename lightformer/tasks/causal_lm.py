@@ -148,5 +148,6 @@ def _next_tokens(batch: Batch) -> Tensor:
     """The input shifted by one; nothing comes after the last token, and no padding is predicted."""
     labels = F.pad(batch["input_ids"][:, 1:], (0, 1), value=IGNORED)
     if (mask := batch.get("attention_mask")) is not None:
-        labels = labels.masked_fill(~F.pad(mask[:, 1:], (0, 1), value=False), IGNORED)
+        both = mask & F.pad(mask[:, 1:], (0, 1), value=False)
+        labels = labels.masked_fill(~both, IGNORED)
     return labels

@@ -7,11 +7,11 @@ import pytest
 
 from lightformer import data as data_modules
 from lightformer import registry, tasks
-from lightformer.backbone import BackboneConfig
-from lightformer.catalogue import read_catalogue, trainer_options
-from lightformer.shapes import scalar_types, shape_of
-from lightformer.signatures import argument_docs, options
-from lightformer.source import read
+from lightformer.backbone_config import BackboneConfig
+from lightformer.catalogue.index import read_catalogue, trainer_options
+from lightformer.catalogue.shapes import scalar_types, shape_of
+from lightformer.catalogue.signatures import argument_docs, options
+from lightformer.catalogue.source import read
 
 CATALOGUE = read_catalogue(folder=None)
 
@@ -66,7 +66,7 @@ def test_task_defaults_are_read() -> None:
 
 
 def test_fields_of_a_dataclass_and_their_shapes() -> None:
-    module = read("lightformer.backbone")
+    module = read("lightformer.backbone_config")
     fields = options(module, module.definitions["BackboneConfig"], keyword_only=False)
     assert [o.name for o in fields] == [f.name for f in dataclasses.fields(BackboneConfig)]
     shapes = {o.name: shape_of(o) for o in fields}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightformer import plugins, registry
-from lightformer.catalogue import read_catalogue
+from lightformer.catalogue.index import read_catalogue
 from lightformer.cli.main import main
 from lightformer.errors import PluginError
 

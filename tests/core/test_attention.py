@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from lightformer import attention
 from lightformer.attention import AttentionContext
 from lightformer.errors import ConfigError
@@ -13,8 +15,6 @@ from lightformer.masks import AttentionMask
 from lightformer.position import NoPosition
 from lightformer.registry import Spec
 from lightformer.softmax_attention import SoftmaxAttention
-from torch import Tensor, nn
-
 from tests.variants import HEAD_DIM, HEADS, HIDDEN, close, dimensions, enlarge, variants
 
 F64 = torch.float64
@@ -128,7 +128,9 @@ def test_a_window_does_not_count_across_two_sequences() -> None:
 def test_weights_on_request_change_nothing(spec: Spec, training: bool) -> None:
     part = enlarge(spec(dimensions()).double()).train(training)
     states = torch.randn(2, 7, HIDDEN, dtype=F64)
-    mask = AttentionMask(is_causal=True, is_token=torch.tensor([[True] * 7, [True] * 3 + [False] * 4]))
+    mask = AttentionMask(
+        is_causal=True, is_token=torch.tensor([[True] * 7, [True] * 3 + [False] * 4])
+    )
     weights: list[Tensor] = []
     close(part(states, context(7, mask, weights=weights)), part(states, context(7, mask)))
     assert [w.shape for w in weights] == [(2, HEADS, 7, 7)]

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from lightformer import Backbone, BackboneConfig, attention, feedforward, position
 from lightformer.attention import Attention, AttentionContext
-from lightformer.backbone import LayerPattern
+from lightformer.backbone_config import LayerPattern
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.position import Position
-from torch import Tensor, nn
-
 from tests.variants import BATCH, HIDDEN, SEQ, VOCAB, backbone, close, config, tokens
 
 
@@ -29,7 +29,13 @@ def test_a_pattern_repeats_over_the_depth() -> None:
         ],
     )
     assert [block.attention.window for block in net.blocks] == [2, None, None, 2, None]
-    assert [net._position(i) is net.positions[0] for i in range(5)] == [True, False, True, True, False]
+    assert [net._position(i) is net.positions[0] for i in range(5)] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert [hasattr(block.feedforward, "gate") for block in net.blocks] == [0, 1, 0, 0, 1]
     assert len(net.positions) == 2
 
@@ -83,9 +89,7 @@ def test_a_prefix_is_seen_by_all() -> None:
 
 
 def test_embeddings_add_up() -> None:
-    net = backbone(
-        num_layers=0, num_segments=2, scale_embeddings=True, position=position.learned()
-    )
+    net = backbone(num_layers=0, num_segments=2, scale_embeddings=True, position=position.learned())
     ids, types = tokens(), torch.randint(0, 2, (BATCH, SEQ))
     parts = net.embeddings
     states = parts.token.weight[ids] * HIDDEN**0.5 + parts.segment.weight[types]
@@ -154,7 +158,7 @@ class _NoScores(Attention):
     def __init__(self, dims: Dimensions, /, **_: Any) -> None:
         super().__init__()
 
-    def forward(self, hidden_states: Tensor, context: AttentionContext) -> Tensor:  # noqa: ARG002
+    def forward(self, hidden_states: Tensor, context: AttentionContext) -> Tensor:
         return hidden_states
 
     def check_position(self, position: Position) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from lightformer import attention, block, feedforward, norm, position
 from lightformer.activations import activation_function
 from lightformer.block import Block
 from lightformer.errors import ConfigError
 from lightformer.registry import Spec
-from torch import Tensor, nn
-
 from tests.variants import HIDDEN, INNER, backbone, close, dimensions, enlarge, tokens, variants
 
 F64 = torch.float64
@@ -53,9 +53,7 @@ def pair(name: str, layer: Any, stack: Any, *, has_memory: bool) -> tuple[Any, A
         position=position.none(),
         block=getattr(block, name)(),
     )
-    plain = layer(
-        WIDTH, HEADS, INNER, 0.0, "gelu", batch_first=True, norm_first=first, dtype=F64
-    )
+    plain = layer(WIDTH, HEADS, INNER, 0.0, "gelu", batch_first=True, norm_first=first, dtype=F64)
     last = nn.LayerNorm(WIDTH, dtype=F64) if first else None
     torchs = stack(plain, DEPTH, last)
     for mine, theirs in zip(ours.blocks, torchs.layers, strict=True):
@@ -65,7 +63,9 @@ def pair(name: str, layer: Any, stack: Any, *, has_memory: bool) -> tuple[Any, A
     return ours, torchs
 
 
-def compare(ours: Any, torchs: Any, ids: Tensor, given: dict[str, Any], theirs: tuple[Any, ...], **more: Any) -> None:
+def compare(
+    ours: Any, torchs: Any, ids: Tensor, given: dict[str, Any], theirs: tuple[Any, ...], **more: Any
+) -> None:
     embedded = ours.embeddings.token(ids).detach().requires_grad_()
     found, expected = ours(ids, **given), torchs(embedded, *theirs, **more)
     close(found, expected)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from lightformer import Backbone, attention, position
 from lightformer.errors import ConfigError
 from lightformer.generation import Sampling, generate
 from lightformer.registry import Spec
 from lightformer.vocabulary import Vocabulary
-from torch import Tensor, nn
-
 from tests.variants import HIDDEN, VOCAB, backbone, tokens
 
 LIKELIEST = Sampling(temperature=0)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from lightformer import norm
-from lightformer.heads import Pooler, Pooling, TokenHead, pool
 from torch import nn
 
+from lightformer import norm
+from lightformer.heads import Pooler, Pooling, TokenHead, pool
 from tests.variants import HIDDEN, VOCAB, close
 
 SIDES = {
@@ -45,7 +45,9 @@ def test_a_row_of_padding_is_finite() -> None:
 def test_pooler_of_bert() -> None:
     states, pooler = torch.randn(2, 5, HIDDEN), Pooler(HIDDEN)
     assert pooler.dense is not None
-    close(pooler(states), torch.tanh(states[:, 0] @ pooler.dense.weight.T + pooler.dense.bias), 1e-6)
+    close(
+        pooler(states), torch.tanh(states[:, 0] @ pooler.dense.weight.T + pooler.dense.bias), 1e-6
+    )
     assert Pooler(HIDDEN, dense=False)(states).equal(states[:, 0])
 
 

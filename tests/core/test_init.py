@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
+
 from lightformer import Backbone, init, position
 from lightformer.init import is_residual
 from lightformer.registry import Spec
-from torch import nn
-
 from tests.variants import config, variants
 
 LAYERS, WIDTH, VOCAB = 3, 120, 1009

@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from lightformer.kernels import attend, attention_weights
-from lightformer.masks import AttentionMask
 from torch import Tensor
 
+from lightformer.kernels import attend, attention_weights
+from lightformer.masks import AttentionMask
 from tests.variants import close
 
 DTYPES = (torch.float32, torch.float64)
 
 
-def projected(kv_heads: int = 6, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+def projected(
+    kv_heads: int = 6, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor]:
     query = torch.randn(2, 6, 7, 10, dtype=dtype)
     key, value = torch.randn(2, 2, kv_heads, 11, 10, dtype=dtype).unbind()
     return query, key, value
@@ -124,17 +126,13 @@ def test_dropout_drops_weights_and_keeps_their_mean() -> None:
     query, key, _ = projected(6)
     value = torch.ones(2, 6, 11, 10, dtype=torch.float64)
     mask = AttentionMask()
-    rounds = torch.stack(
-        [attend(query, key, value, mask=mask, dropout=0.3) for _ in range(400)]
-    )
+    rounds = torch.stack([attend(query, key, value, mask=mask, dropout=0.3) for _ in range(400)])
     assert rounds.std(dim=0).min() > 0.05
     close(rounds.mean(), torch.ones((), dtype=torch.float64), 0.02)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_the_dtype_is_that_of_the_queries(
-    dtype: torch.dtype, calls: list[dict[str, Any]]
-) -> None:
+def test_the_dtype_is_that_of_the_queries(dtype: torch.dtype, calls: list[dict[str, Any]]) -> None:
     query, key, value = projected(2, dtype)
     bias = torch.randn(6, 7, 11, dtype=torch.float32)
     mask = AttentionMask(is_token=torch.rand(2, 11) > 0.3)

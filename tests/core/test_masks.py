@@ -6,8 +6,9 @@ import random
 
 import pytest
 import torch
-from lightformer.masks import AttentionMask
 from torch import Tensor
+
+from lightformer.masks import AttentionMask
 
 CPU = torch.device("cpu")
 

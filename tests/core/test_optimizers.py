@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from lightformer import optimizer, schedule
 from lightformer.errors import ConfigError
 from lightformer.registry import Spec
-from torch import nn
-
 from tests.variants import backbone, close, tokens, variants
 
 
@@ -75,24 +75,24 @@ def test_adamw_is_its_formula() -> None:
         first, second = torch.zeros_like(value), torch.zeros_like(value)
         for t in (1, 2, 3):
             gradient = gradients[t - 1][name]
-            value = value * (1 - lr * decay * (value.ndim > 1))  # noqa: PLW2901
+            value = value * (1 - lr * decay * (value.ndim > 1))
             first = b1 * first + (1 - b1) * gradient
             second = b2 * second + (1 - b2) * gradient**2
             root = (second / (1 - b2**t)).sqrt() + eps
-            value = value - lr * first / (1 - b1**t) / root  # noqa: PLW2901
+            value = value - lr * first / (1 - b1**t) / root
             close(states[t][name], value)
 
 
 def test_sgd_is_its_formula() -> None:
     lr, decay, momentum = 0.03, 0.2, 0.7
-    _, states, gradients = steps(
-        optimizer.sgd(lr=lr, weight_decay=decay, momentum=momentum), 3
-    )
+    _, states, gradients = steps(optimizer.sgd(lr=lr, weight_decay=decay, momentum=momentum), 3)
     for name, value in states[0].items():
         velocity = torch.zeros_like(value)
         for t in (1, 2, 3):
-            velocity = momentum * velocity + gradients[t - 1][name] + decay * (value.ndim > 1) * value
-            value = value - lr * velocity  # noqa: PLW2901
+            velocity = (
+                momentum * velocity + gradients[t - 1][name] + decay * (value.ndim > 1) * value
+            )
+            value = value - lr * velocity
             close(states[t][name], value)
 
 

@@ -7,12 +7,12 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from lightformer import position
 from lightformer.errors import ConfigError
 from lightformer.position import default_positions
 from lightformer.registry import Spec
-from torch import Tensor
-
 from tests.variants import BATCH, HEAD_DIM, HEADS, HIDDEN, LONGEST, close, dimensions, variants
 
 CPU = torch.device("cpu")
@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 def rotated(states: Tensor, ids: Tensor, pairs: str, turning: int, theta: float) -> Tensor:
     """Each pair of dimensions as one complex number, turned by multiplication."""
     out = states.clone()
-    for b, h, s in [(b, h, s) for b in range(2) for h in range(HEADS) for s in range(states.shape[2])]:
+    for b, h, s in [
+        (b, h, s) for b in range(2) for h in range(HEADS) for s in range(states.shape[2])
+    ]:
         for pair in range(turning // 2):
             here = (pair, pair + turning // 2) if pairs == "half" else (2 * pair, 2 * pair + 1)
             angle = float(ids[b, s]) * theta ** (-2 * pair / turning)
@@ -75,7 +77,9 @@ def test_alibi_lowers_scores_by_slope_times_distance(num_heads: int) -> None:
     queries, keys = torch.tensor([[4, 5], [0, 9]]), torch.tensor([[0, 4, 7], [1, 2, 3]])
     bias = part.bias(queries, keys)
     assert bias.shape == (2, num_heads, 2, 3)
-    for b, h, i, j in [(b, h, i, j) for b in (0, 1) for h in range(num_heads) for i in (0, 1) for j in range(3)]:
+    for b, h, i, j in [
+        (b, h, i, j) for b in (0, 1) for h in range(num_heads) for i in (0, 1) for j in range(3)
+    ]:
         expected = -PUBLISHED[num_heads][h] * abs(int(queries[b, i]) - int(keys[b, j]))
         assert math.isclose(bias[b, h, i, j], expected, rel_tol=1e-6)
 
@@ -88,7 +92,9 @@ def test_sinusoidal_is_sine_where_even_and_cosine_where_odd(base: float) -> None
     for s, place in enumerate(ids[0].tolist()):
         for i in range(HIDDEN):
             angle = place / base ** (2 * (i // 2) / HIDDEN)
-            assert math.isclose(found[0, s, i], (math.cos if i % 2 else math.sin)(angle), abs_tol=5e-5)
+            assert math.isclose(
+                found[0, s, i], (math.cos if i % 2 else math.sin)(angle), abs_tol=5e-5
+            )
 
 
 def test_learned_looks_its_vectors_up() -> None:

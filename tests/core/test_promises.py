@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from lightformer import Backbone, position
 from lightformer.cache import KeyValueCache
 from lightformer.registry import Spec
-from torch import Tensor
-
-from tests.variants import LAYERS, SEQ, VOCAB, backbone, close, config, tokens, variants, works_together
+from tests.variants import (
+    LAYERS,
+    SEQ,
+    VOCAB,
+    backbone,
+    close,
+    config,
+    tokens,
+    variants,
+    works_together,
+)
 
 FIRST = {param.values[0].name: param for param in reversed(variants("attention"))}
 PAIRS = [
@@ -153,7 +163,9 @@ def test_order_matters_with_a_position_alone(attention: Spec, placing: Spec) -> 
 def test_every_parameter_has_a_gradient(attention: Spec, placing: Spec, wiring: Spec) -> None:
     net = model(attention, placing, block=wiring, num_segments=2, norm_embeddings=True).train()
     net(tokens(), token_type_ids=torch.randint(0, 2, (2, SEQ))).square().sum().backward()
-    lacking = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    lacking = [
+        n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ]
     assert not lacking
     silent = [n for n, p in net.named_parameters() if p.grad is not None and not p.grad.any()]
     # adding one number to every score changes no softmax
@@ -203,7 +215,9 @@ def test_weights_come_one_a_layer(attention: Spec, placing: Spec) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("spec", [v for v in variants("attention") if v.values[0].name == "sliding_window"])
+@pytest.mark.parametrize(
+    "spec", [v for v in variants("attention") if v.values[0].name == "sliding_window"]
+)
 def test_the_cache_of_a_window_stays_small(spec: Spec) -> None:
     net, ids = model(spec, position.rope(), max_seq_len=1000), tokens(seq=101)
     cache = net.new_cache()

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
+
 from lightformer import attention, backbone, feedforward, optimizer, position, registry
 from lightformer.attention import Attention, AttentionSpec
-from lightformer.backbone import BackboneConfig, LayerPattern
+from lightformer.backbone_config import BackboneConfig, LayerPattern
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError, PluginError
 from lightformer.feedforward import FeedForward
+from lightformer.importing import import_source
 from lightformer.plain import from_plain, to_plain
-from lightformer.registry import KINDS, Spec, find, import_source, names, register, required_options
+from lightformer.registry import KINDS, Spec, find, names, register, required_options
 from lightformer.schedule import Schedule
-from torch import Tensor
-
 from tests.variants import variants
 
 EVERY = [param for kind in KINDS for param in variants(kind)]
@@ -111,7 +112,9 @@ def test_a_whole_config_goes_round() -> None:
     assert short.attention == attention.mha()
     assert short.pattern == [LayerPattern(position=position.alibi())]
     assert to_plain(optimizer.adamw())["betas"] == [0.9, 0.999]
-    assert from_plain(registry.contract("optimizer"), to_plain(optimizer.adamw())) == optimizer.adamw()
+    assert (
+        from_plain(registry.contract("optimizer"), to_plain(optimizer.adamw())) == optimizer.adamw()
+    )
 
 
 def test_what_has_no_plain_form_is_refused() -> None:
@@ -197,7 +200,7 @@ def plain_attention() -> Any:
         def __init__(self, dims: Dimensions, /) -> None:
             super().__init__()
 
-        def forward(self, hidden_states: Tensor, context: Any) -> Tensor:  # noqa: ARG002
+        def forward(self, hidden_states: Tensor, context: Any) -> Tensor:
             return hidden_states
 
     return Mine

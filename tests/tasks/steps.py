@@ -10,12 +10,13 @@ import warnings
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
 from lightformer import BackboneConfig
 from lightformer.data.loader import Samples, StepLoader
 from lightformer.tasks import BertPretraining, MaskedLM, Task
 from lightformer.vocabulary import Vocabulary
-from lightning.pytorch import Callback, Trainer
-from torch import Tensor
 
 ROWS, SEQ, VOCAB = 32, 7, 19
 TASKS: dict[str, type[Task]] = {"masked_lm": MaskedLM, "bert": BertPretraining}
@@ -45,12 +46,14 @@ class Rows:
     """The rows as examples, for the loader of the package."""
 
     def __init__(self, times: int = 1) -> None:
-        self.rows = {key: value.repeat(times, *[1] * (value.ndim - 1)) for key, value in rows().items()}
+        self.rows = {
+            key: value.repeat(times, *[1] * (value.ndim - 1)) for key, value in rows().items()
+        }
 
     def __len__(self) -> int:
         return len(self.rows["input_ids"])
 
-    def batch(self, indices: Any, epoch: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def batch(self, indices: Any, epoch: int) -> dict[str, Tensor]:
         return {key: value[torch.as_tensor(indices)] for key, value in self.rows.items()}
 
 
@@ -59,9 +62,7 @@ class InOrder:
 
     def __init__(self, micro_batches: int) -> None:
         parts = {key: value.chunk(micro_batches) for key, value in rows().items()}
-        counts = {
-            key: (rows()[key] != -100).sum() for key in ("labels", "next_sentence_labels")
-        }
+        counts = {key: (rows()[key] != -100).sum() for key in ("labels", "next_sentence_labels")}
         self.batches = [
             {**{key: part[i] for key, part in parts.items()}, "num_targets": counts}
             for i in range(micro_batches)
@@ -94,7 +95,7 @@ class Watch(Callback):
         self.gradients: Gradients = {}
         self.logged: list[dict[str, float]] = []
 
-    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:  # noqa: ARG002
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
         if not self.gradients:
             self.gradients = {n: p.grad.clone() for n, p in module.named_parameters()}
 

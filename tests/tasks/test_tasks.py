@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from lightformer import BackboneConfig, init, optimizer, schedule
 from lightformer.errors import ConfigError
 from lightformer.plain import from_plain
@@ -20,8 +22,6 @@ from lightformer.tasks import (
     Task,
 )
 from lightformer.vocabulary import Vocabulary
-from torch import Tensor
-
 from tests.tasks import steps
 from tests.variants import close
 
@@ -153,6 +153,13 @@ def test_a_causal_language_model_predicts_the_next_token() -> None:
     agree(logged["val/accuracy"], (scores.argmax(dim=-1) == labels).float().mean())
 
 
+def test_no_padding_predicts_or_is_predicted() -> None:
+    model, ids = made(CausalLM), torch.randint(3, VOCAB, (2, SEQ))
+    is_token = torch.tensor([[0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]]).bool()
+    found = model.objectives({"input_ids": ids, "attention_mask": is_token})["labels"]
+    assert found.labels.tolist() == [*ids[0, 3:].tolist(), *ids[1, 1:3].tolist()]
+
+
 def test_labels_of_the_data_come_before_the_shifted_input() -> None:
     model, one = made(CausalLM), batch(CausalLM, 5)
     shifted = model.objectives(one)["labels"]
@@ -203,7 +210,9 @@ def test_the_confusion_matrix_counts() -> None:
 def test_logits_are_computed_at_masked_positions_alone(cls: type[Task]) -> None:
     model, one = made(cls), batch(cls, 5)
     shapes: list[Any] = []
-    model.head.register_forward_hook(lambda _, given, out: shapes.append((given[0].shape, out.shape)))
+    model.head.register_forward_hook(
+        lambda _, given, out: shapes.append((given[0].shape, out.shape))
+    )
     model.objectives(one)
     targets = int((one["labels"] != -100).sum())
     assert shapes == [((targets, 14), (targets, VOCAB))]
@@ -305,7 +314,9 @@ def test_dropout_is_a_function_of_the_seed_and_the_step(monkeypatch: pytest.Monk
 
 def test_a_schedule_needs_an_end() -> None:
     with pytest.raises(ConfigError) as caught:
-        steps.trainer(max_steps=-1, max_epochs=-1).fit(steps.task("masked_lm", "float32"), steps.InOrder(2))
+        steps.trainer(max_steps=-1, max_epochs=-1).fit(
+            steps.task("masked_lm", "float32"), steps.InOrder(2)
+        )
     assert str(caught.value) == (
         "A schedule needs to know how long training takes, but it has no end; set trainer.max_steps "
         "or trainer.max_epochs."

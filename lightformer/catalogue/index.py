@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightformer import source as src
+from lightformer.catalogue import source as src
+from lightformer.catalogue.signatures import Option, docstring, options
+from lightformer.catalogue.source import Module
 from lightformer.errors import ConfigError, did_you_mean
 from lightformer.plugins import Source, find_module, find_sources
 from lightformer.registry import KINDS
-from lightformer.signatures import Option, docstring, options
-from lightformer.source import Module
 
 BASES = {"model": ("lightformer.tasks", "Task"), "data": ("lightformer.data", "DataModule")}
 """What a config chooses by the name of its class: key -> package and name of the base class."""

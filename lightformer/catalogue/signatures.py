@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lightformer.source import Definition, Function, Module, dotted, is_dataclass, lineage
+from lightformer.catalogue.source import Definition, Function, Module, dotted, is_dataclass, lineage
 
 
 @dataclass(frozen=True)

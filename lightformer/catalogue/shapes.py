@@ -9,9 +9,9 @@ import ast
 import re
 from dataclasses import dataclass
 
-from lightformer import source as src
-from lightformer.signatures import Option, options
-from lightformer.source import Module
+from lightformer.catalogue import source as src
+from lightformer.catalogue.signatures import Option, options
+from lightformer.catalogue.source import Module
 
 
 @dataclass(frozen=True)
