@@ -24,6 +24,9 @@ class RunOption:
 
 RUN_OPTIONS: dict[str, RunOption] = {
     "plugins": RunOption(list[str], [], "modules or files that register more parts; loaded first"),
+    "output": RunOption(
+        str, "predictions.jsonl", "file for the predictions, a row a line as JSON", ("predict",)
+    ),
 }
 """A new option is one line here: it is parsed, checked, documented and saved in config.yaml."""
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from lightformer.checkpoint import own_entry, read_checkpoint
 from lightformer.cli.trainer_cli import LightformerCLI
+from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.errors import CheckpointError
 from lightformer.training.best_and_last import BestAndLast, is_trial
 from lightformer.training.quiet import quieten
@@ -24,16 +27,11 @@ class Session(LightformerCLI):
     def before_instantiate_classes(self) -> None:
         super().before_instantiate_classes()
         config = self.config[self.subcommand]
-        start = config.get("model.init_args.init_from")
-        tokenizer = config.get("data.init_args.tokenizer")
-        if start and tokenizer is None:  # the same words must have the same numbers
-            beside = Path(start).parent / "tokenizer.json"
-            if not beside.exists():
-                raise CheckpointError(
-                    f"A model that starts from {start} needs its tokenizer, but there is no {beside}; "
-                    f"set data.tokenizer.file."
-                )
-            config["data.init_args.tokenizer"] = {"file": str(beside)}
+        if start := config.get("model.init_args.init_from"):
+            given = config.get("data.init_args.tokenizer.file")
+            file = tokenizer_of(start, None if given is None else str(given))
+            chosen = Namespace(vars(TokenizerConfig(file=file)))  # type: ignore[no-untyped-call]
+            config["data.init_args.tokenizer"] = chosen
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         quieten()
@@ -91,3 +89,32 @@ class Session(LightformerCLI):
     def _best_and_last(self) -> BestAndLast | None:
         found = [c for c in self.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         return found[0] if found else None
+
+
+def tokenizer_of(checkpoint: str, given: str | None) -> str:
+    """Returns the file of the tokenizer that a model to start from was trained with.
+
+    The same words must have the same numbers, so that the data takes the tokenizer over, whatever it would have trained.
+
+    Args:
+        checkpoint: of the model
+        given: a file that the user named
+
+    Raises:
+        CheckpointError: there is no such file, or the user named another tokenizer.
+    """
+    text = own_entry(checkpoint, read_checkpoint(checkpoint)).get("tokenizer")
+    file = given or str(Path(checkpoint).parent / "tokenizer.json")
+    if not Path(file).exists():
+        raise CheckpointError(
+            f"A model that starts from {checkpoint} needs its tokenizer, but there is no {file}; "
+            "set data.tokenizer.file."
+        )
+    if text:
+        theirs, ours = Tokenizer.from_json(text), Tokenizer.from_file(file)
+        if theirs.fingerprint != ours.fingerprint:
+            raise CheckpointError(
+                f"{checkpoint} was trained with the tokenizer {theirs.fingerprint}, but {file} is "
+                f"{ours.fingerprint}; leave data.tokenizer.file out, or train from scratch."
+            )
+    return file
