@@ -94,7 +94,7 @@ class Session(LightformerCLI):
 def tokenizer_of(checkpoint: str, given: str | None) -> str:
     """Returns the file of the tokenizer that a model to start from was trained with.
 
-    The same words must have the same numbers, so that the data takes the tokenizer over, whatever it would have trained.
+    The same words must have the same numbers, so that the data takes the tokenizer over.
 
     Args:
         checkpoint: of the model

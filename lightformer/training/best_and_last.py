@@ -64,7 +64,9 @@ class BestAndLast(Checkpoint):
         self._due, self._saved_step = False, trainer.global_step
         name, mode = getattr(trainer.lightning_module, "monitor", ("val/loss", "min"))
         now, before = self.last_metrics.get(name), self.best.get(name)
-        improved = now is not None and (before is None or (now < before) == (mode == "min") != (now == before))
+        improved = now is not None and (
+            before is None or (now < before if mode == "min" else now > before)
+        )
         last, best = self.folder / "last.ckpt", self.folder / "best.ckpt"
         if improved:
             self.best, self.best_model_path = dict(self.last_metrics), str(best)

@@ -9,8 +9,10 @@ from lightformer.softmax_attention import SoftmaxAttention
 
 @register("attention", "sliding_window")
 class SlidingWindowAttention(SoftmaxAttention):
-    """Each position looks at its neighbours only: the last `window` tokens, itself among them, where the
-    model is causal; `window` tokens to either side where it is not.
+    """Each position looks at its neighbours only.
+
+    These are the last `window` tokens, itself among them, where the model is causal, and `window` tokens
+    to either side where it is not.
 
     Its cache for generation stays as small as the window. Layers above one another see further; in a
     `pattern` with layers that see everything, little is lost.

@@ -11,7 +11,7 @@ from lightformer.registry import register
 
 @register("init", "normal")
 class NormalInit(Init):
-    """Every weight is drawn from a normal distribution of one standard deviation, as in BERT.
+    """Normal values of one size for every weight, as in BERT.
 
     Paper: Devlin et al., 2018, arXiv:1810.04805
 

@@ -11,9 +11,10 @@ from lightformer.registry import register
 
 @register("init", "scaled_normal")
 class ScaledNormalInit(Init):
-    """Normal values; those of the maps that write to the residual are divided by the root of their number.
+    """Normal values, smaller for the maps that write to the residual, as in GPT-2.
 
-    The residual of a deep model then starts no larger than that of a shallow one, as in GPT-2.
+    These are divided by the root of their number, so that the residual of a deep model starts no larger
+    than that of a shallow one.
 
     Paper: Radford et al., 2019, Language Models are Unsupervised Multitask Learners
 

@@ -10,8 +10,9 @@ from lightformer.registry import register
 
 @register("init", "xavier")
 class XavierInit(Init):
-    """Linear maps are uniform, as wide as keeps the variance forward and backward; embeddings are normal
-    with standard deviation hidden_size^-0.5, as in the first transformer.
+    """Uniform values that keep the variance forward and backward.
+
+    Embeddings are normal with standard deviation hidden_size^-0.5, as in the first transformer.
 
     Paper: Glorot and Bengio, 2010, Understanding the difficulty of training deep feedforward neural networks
     """

@@ -13,9 +13,9 @@ from lightformer.registry import register
 
 @register("position", "sinusoidal")
 class SinusoidalPosition(Position):
-    """Sines (even dimensions) and cosines (odd ones) of the position, at falling frequencies, added to the
-    embedding.
+    """Adds sines and cosines of the position, at falling frequencies.
 
+    Sines stand in the even dimensions, cosines in the odd ones.
     Nothing is learned and there is no longest sequence. The waves are of size 1: embeddings want a similar
     size, see `scale_embeddings`.
 

@@ -8,7 +8,7 @@ from lightformer.schedule import Schedule, check_warmup
 
 @register("schedule", "constant")
 class Constant(Schedule):
-    """Rises in a straight line over the warm-up, then stays.
+    """Warm-up, then a constant.
 
     Args:
         warmup_steps: optimizer steps until the peak

@@ -10,7 +10,7 @@ from lightformer.schedule import Schedule, check_warmup
 
 @register("schedule", "cosine")
 class Cosine(Schedule):
-    """Rises in a straight line over the warm-up, then falls along half a cosine until the last step.
+    """Warm-up, then a fall along half a cosine until the last step.
 
     Paper: Loshchilov and Hutter, 2016, arXiv:1608.03983
 

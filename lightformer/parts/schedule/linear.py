@@ -8,7 +8,7 @@ from lightformer.schedule import Schedule, check_warmup
 
 @register("schedule", "linear")
 class Linear(Schedule):
-    """Rises in a straight line over the warm-up, then falls in a straight line until the last step.
+    """Warm-up, then a fall in a straight line until the last step.
 
     Paper: Devlin et al., 2018, arXiv:1810.04805
 
