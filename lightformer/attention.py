@@ -1,7 +1,7 @@
 """The contract of an attention, and the namespace of those that are registered.
 
-    from lightformer import attention
-    attention.gqa(num_kv_heads=2)
+from lightformer import attention
+attention.gqa(num_kv_heads=2)
 """
 
 from __future__ import annotations

@@ -109,6 +109,10 @@ class Cache:
         device = (is_token if is_token is not None else self.is_token).device  # type: ignore[union-attr]
 
         def known(part: Tensor | None, length: int) -> Tensor:
-            return part if part is not None else torch.ones(batch, length, dtype=torch.bool, device=device)
+            return (
+                part
+                if part is not None
+                else torch.ones(batch, length, dtype=torch.bool, device=device)
+            )
 
         return torch.cat((known(self.is_token, self.length), known(is_token, seq_len)), dim=1)

@@ -30,15 +30,36 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     Raises:
         CheckpointError: there is none, it is damaged, or it holds more than data.
     """
+    checkpoint = read_data(path, map_location)
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of lightformer: it has no state_dict with a model's weights in it."
+        )
+    _check_finite(Path(path), checkpoint["state_dict"])
+    return checkpoint
+
+
+def read_data(path: str | Path, map_location: Any = "cpu") -> Any:
+    """Returns what a file of `torch.save` holds, once its checksums are right; it can hold data alone.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it holds more than data.
+    """
     if "://" in str(path):
-        raise CheckpointError(f"A checkpoint is a local file, but {path} is an address; download it first.")
+        raise CheckpointError(
+            f"A checkpoint is a local file, but {path} is an address; download it first."
+        )
     path = Path(path)
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
-        raise CheckpointError(f"There is no checkpoint {path}.{did_you_mean(path.name, near, 'In that folder')}")
+        raise CheckpointError(
+            f"There is no checkpoint {path}.{did_you_mean(path.name, near, 'In that folder')}"
+        )
     if path.is_dir():
         inside = sorted(path.rglob("*.ckpt"))
-        hint = f"; name the file, such as {inside[0]}" if inside else ", and has no checkpoint in it"
+        hint = (
+            f"; name the file, such as {inside[0]}" if inside else ", and has no checkpoint in it"
+        )
         raise CheckpointError(f"{path} is a folder{hint}.")
     try:
         damaged = zipfile.ZipFile(path).testzip()
@@ -51,16 +72,12 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             f"{path} is damaged: the checksum of its record {damaged} does not match.{_whole(path)}"
         )
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} holds more than data and was not opened: {reason}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(
-            f"{path} is not a checkpoint of lightformer: it has no state_dict with a model's weights in it."
-        )
-    _check_finite(path, checkpoint["state_dict"])
-    return checkpoint
+            f"{path} holds more than data and was not opened: {reason}"
+        ) from error
 
 
 def _whole(path: Path) -> str:

@@ -41,7 +41,9 @@ class TokenHead(nn.Module):
         self.norm = norm
         self.decoder = None if tied else nn.Linear(hidden_size, vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
-        self._embedding = (embedding,)  # in a tuple, so that its parameters stay the backbone's alone
+        self._embedding = (
+            embedding,
+        )  # in a tuple, so that its parameters stay the backbone's alone
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """From (..., hidden) to (..., vocab_size)."""

@@ -41,7 +41,9 @@ def load(path: str | Path, map_location: Any = "cpu") -> Task:
             f"load yours with lightformer.load_plugins([...]) or --plugins."
         ) from error
     except (ConfigError, TypeError) as error:
-        raise CheckpointError(f"{path} does not fit this version of lightformer: {error}") from error
+        raise CheckpointError(
+            f"{path} does not fit this version of lightformer: {error}"
+        ) from error
     load_weights(task, checkpoint["state_dict"], str(path))
     if own.get("tokenizer"):
         task.tokenizer = Tokenizer.from_json(own["tokenizer"])

@@ -54,7 +54,9 @@ class AttentionMask:
 
     def allows_all(self, query_len: int, key_len: int, key_start: int = 0) -> bool:
         """Whether every query may look at every key, as far as the fields tell without a look at data."""
-        return self._is_open() and (not self.is_causal or self._is_last(query_len, key_len, key_start))
+        return self._is_open() and (
+            not self.is_causal or self._is_last(query_len, key_len, key_start)
+        )
 
     def is_plain_causal(self, query_len: int, key_len: int, key_start: int = 0) -> bool:
         """Whether the mask is the lower triangle of a square, and nothing else."""
@@ -101,7 +103,9 @@ class AttentionMask:
                 causal = causal | (key < self.prefix_lengths.view(-1, 1, 1, 1))
             allowed.append(causal)
         if self.window is not None:
-            farthest = self.window - 1 if self.is_causal else self.window  # causal: itself is one of them
+            farthest = (
+                self.window - 1 if self.is_causal else self.window
+            )  # causal: itself is one of them
             allowed.append((query - key).abs() <= farthest)
         if self.is_token is not None:
             allowed.append(self.is_token[:, None, None, keys])

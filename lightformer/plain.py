@@ -75,7 +75,9 @@ def _spec(base: type[Spec], value: Any, where: str) -> Spec:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping) or "name" not in value:
-        raise ConfigError(f"{where or base.kind} must be a name or a mapping with a name, not {value!r}.")
+        raise ConfigError(
+            f"{where or base.kind} must be a name or a mapping with a name, not {value!r}."
+        )
     cls = find(base.kind, value["name"])
     return cls(**_fields(cls, {k: v for k, v in value.items() if k != "name"}, where))
 
@@ -85,6 +87,8 @@ def _fields(cls: type, value: Mapping[str, Any], where: str) -> dict[str, Any]:
     known = [f.name for f in dataclasses.fields(cls)]
     for name in value:
         if name not in known:
-            raise ConfigError(f"{where or cls.__name__} has no {name!r}.{did_you_mean(name, known)}")
+            raise ConfigError(
+                f"{where or cls.__name__} has no {name!r}.{did_you_mean(name, known)}"
+            )
     prefix = f"{where}." if where else ""
     return {k: from_plain(hints[k], v, prefix + k) for k, v in value.items()}

@@ -19,15 +19,12 @@ import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from lightformer.errors import LightformerError, PluginError, did_you_mean
 from lightformer.importing import import_source
 
 GROUP = "lightformer.plugins"
 FOLDER = "plugins"
-FILES = "lightformer_plugins"
-"""The package that files are imported into."""
 SWITCH = "LIGHTFORMER_LOCAL_PLUGINS"
 """Environment variable; `0` turns the folder of the working directory off."""
 
@@ -98,9 +95,6 @@ def loaded() -> dict[str, str]:
 
 
 def _load(source: Source) -> None:
-    if source.is_file:  # by its name a class in the file can be found again, as in a config
-        package = sys.modules.setdefault(FILES, ModuleType(FILES, "Plugins that are single files."))
-        package.__path__ = []
     try:
         import_source(source.target)
     except (Exception, SystemExit) as error:

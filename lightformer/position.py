@@ -1,7 +1,7 @@
 """The contract of a position encoding, and the namespace of those that are registered.
 
-    from lightformer import position
-    position.rope(rope_theta=10_000.0)
+from lightformer import position
+position.rope(rope_theta=10_000.0)
 """
 
 from __future__ import annotations
@@ -82,7 +82,11 @@ class PositionSpec(Spec, kind="position", builds=Position):
 
 
 def default_positions(
-    seq_len: int, start: int, is_token: Tensor | None, document_ids: Tensor | None, device: torch.device
+    seq_len: int,
+    start: int,
+    is_token: Tensor | None,
+    document_ids: Tensor | None,
+    device: torch.device,
 ) -> Tensor:
     """Returns position ids, (batch or 1, seq): 0, 1, 2, ... over the tokens of each document.
 

@@ -78,9 +78,7 @@ class SoftmaxAttention(Attention):
             weights = attention_weights(query, key, mask=mask, bias=bias, key_start=key_start)
             context.weights.append(weights)
         dropout = self.dropout if self.training else 0.0
-        return attend(
-            query, key, value, mask=mask, bias=bias, dropout=dropout, key_start=key_start
-        )
+        return attend(query, key, value, mask=mask, bias=bias, dropout=dropout, key_start=key_start)
 
     def new_cache(self) -> KeyValueCache:
         return KeyValueCache(self.window)

@@ -68,7 +68,7 @@ def imports(module: str) -> frozenset[str]:
 
 def part_of_house(module: str) -> str:
     """The second word of `lightformer.masks`, or `__init__` for the package itself."""
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def ours(module: str) -> list[str]:

@@ -78,12 +78,13 @@ class Session(LightformerCLI):
     @rank_zero_only
     def _say_what_was_learnt(self) -> None:
         saves = self._best_and_last()
-        if saves is None or saves.folder is None:
+        root = self.trainer.log_dir or self.trainer.default_root_dir
+        if saves is None or root is None:
             return
-        folder = saves.folder.parent
-        for line in summary(
-            self.model, self.datamodule, saves.best, self.trainer.global_step, folder
-        ):
+        # Spawned ranks leave their callbacks behind, but hand the metrics over.
+        best = saves.best or {k: float(v) for k, v in self.trainer.callback_metrics.items()}
+        steps = self.trainer.global_step
+        for line in summary(self.model, self.datamodule, best, steps, Path(root)):
             print(line)
 
     def _best_and_last(self) -> BestAndLast | None:

@@ -19,6 +19,7 @@ from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
 from lightformer.checkpoint import backbone_config, take_over
 from lightformer.errors import ConfigError
+from lightformer.importing import imported_sources, revive
 from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
 from lightformer.schedule import ScheduleSpec
@@ -127,6 +128,12 @@ class Task(LightningModule, ABC):
         """Returns some predictions in words, as Markdown, for a look at what the model does."""
         return ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets spawned ranks load plugins before they meet the modules that these define."""
+        cls = type(self)
+        names = (imported_sources(), cls.__module__, cls.__qualname__)
+        return revive, names, self.__getstate__()
+
     # --- training and evaluation
 
     def hidden_states(self, batch: Batch) -> Tensor:
@@ -158,8 +165,12 @@ class Task(LightningModule, ABC):
         values = {"loss": torch.stack(list(losses.values())).sum()}
         values |= {name: losses[key] for key, name in self.objective_names().items()}
         values |= self.derived_metrics(values)
-        share = stage != "train"  # all ranks have the same value; sharing it keeps Lightning content
-        self.log_dict({f"{stage}/{k}": v for k, v in values.items() if k != "loss"}, sync_dist=share)
+        share = (
+            stage != "train"
+        )  # all ranks have the same value; sharing it keeps Lightning content
+        self.log_dict(
+            {f"{stage}/{k}": v for k, v in values.items() if k != "loss"}, sync_dist=share
+        )
         self.log(f"{stage}/loss", values["loss"], prog_bar=True, sync_dist=share)
 
     def _start_evaluation(self, stage: str) -> None:
@@ -189,7 +200,10 @@ class Task(LightningModule, ABC):
             values = {f"{stage}/{k}": m.compute() for k, m in metrics.items() if k != "loss"}
             self.log_dict({k: v for k, v in values.items() if v.ndim == 0}, sync_dist=True)
             for name, value in values.items():
-                if value.ndim == 2 and (writer := getattr(self.logger, "experiment", None)) is not None:
+                if (
+                    value.ndim == 2
+                    and (writer := getattr(self.logger, "experiment", None)) is not None
+                ):
                     writer.add_text(name, self._table(value), self.global_step)
 
     def _table(self, counts: Tensor) -> str:

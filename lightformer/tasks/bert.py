@@ -84,7 +84,10 @@ class BertPretraining(Task):
     def describe(self, batch: Batch, tokenizer: Any, limit: int = 4) -> str:
         half = (limit + 1) // 2
         return "\n\n".join(
-            (masked_tokens(self, batch, tokenizer, half), next_sentences(self, batch, tokenizer, half))
+            (
+                masked_tokens(self, batch, tokenizer, half),
+                next_sentences(self, batch, tokenizer, half),
+            )
         )
 
     @torch.inference_mode()

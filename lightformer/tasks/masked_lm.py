@@ -99,7 +99,9 @@ def fill_mask(task: Any, text: str, top_k: int) -> list[list[tuple[str, float]]]
     ids = task.tokenizer.encode_batch([text])[0]
     if vocabulary.mask_id not in ids:
         mask = task.tokenizer.decode([vocabulary.mask_id], skip_special_tokens=False)
-        raise ConfigError(f"The text must have a mask to fill; write {mask} where a word is missing.")
+        raise ConfigError(
+            f"The text must have a mask to fill; write {mask} where a word is missing."
+        )
     ids = [i for i in (vocabulary.cls_id, *ids, vocabulary.sep_id) if i is not None]
     input_ids = torch.tensor([ids], device=task.device)
     was_training = task.training

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from lightformer.checkpoint import read_checkpoint
+from lightformer.checkpoint import read_checkpoint, read_data
 from lightformer.errors import StorageError
 
 
@@ -32,7 +32,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 prefix=f".{target.name}.", suffix=".partial", dir=target.parent
             )
         except OSError as error:
-            raise StorageError(f"No checkpoint can be written to {target}: {error.strerror}.") from error
+            raise StorageError(
+                f"No checkpoint can be written to {target}: {error.strerror}."
+            ) from error
         partial = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -40,7 +42,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             if (damaged := zipfile.ZipFile(partial).testzip()) is not None:
-                raise StorageError(f"{target} reads back differently ({damaged}); the disk may be failing.")
+                raise StorageError(
+                    f"{target} reads back differently ({damaged}); the disk may be failing."
+                )
             partial.chmod(0o666 & ~_umask())
             partial.replace(target)
             _sync_folder(target.parent)
@@ -58,7 +62,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        return read_checkpoint(path, map_location or "cpu")
+        # Spawned ranks hand their weights back in a file of this name, which is no checkpoint.
+        read = read_data if Path(path).name == ".temp.ckpt" else read_checkpoint
+        return read(path, map_location or "cpu")
 
 
 def put_beside(source: Path, target: Path) -> None:

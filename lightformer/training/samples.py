@@ -38,6 +38,8 @@ class TextSamples(Callback):
         if trainer.sanity_checking or trainer.logger is None or batch is None or tokenizer is None:
             return
         if isinstance(pl_module, Task):
-            text = pl_module.describe(batch, tokenizer, self.limit)  # on all ranks: a model may be divided
+            text = pl_module.describe(
+                batch, tokenizer, self.limit
+            )  # on all ranks: a model may be divided
             if trainer.is_global_zero and hasattr(writer, "add_text"):
                 writer.add_text("predictions", text, trainer.global_step)

@@ -67,7 +67,11 @@ class GracefulStop(Callback):
             how = f"go on with: lightformer fit --config {folder.parent / 'config.yaml'} --ckpt_path {path}"
         if trainer.is_global_zero:
             name = signal.Signals(number).name
-            print(f"\nstopped by {name} after step {trainer.global_step}; {how}", file=sys.stderr, flush=True)
+            print(
+                f"\nstopped by {name} after step {trainer.global_step}; {how}",
+                file=sys.stderr,
+                flush=True,
+            )
         self._restore()
         raise Stopped(128 + number)
 

@@ -21,22 +21,24 @@ def summary(task: Any, data: Any, best: dict[str, float], steps: int, folder: Pa
     for metric, baseline in getattr(task, "headlines", {}).items():
         if metric in best:
             beside = ", ".join(f"{n} {v:.3f}" for n, v in baselines.get(baseline, {}).items())
-            learnt.append(f"{metric} {best[metric]:.3f}" + (f" (beside {beside})" if beside else ""))
+            learnt.append(
+                f"{metric} {best[metric]:.3f}" + (f" (beside {beside})" if beside else "")
+            )
     checkpoint = folder / "checkpoints" / "best.ckpt"
     if not checkpoint.exists():
         checkpoint = folder / "checkpoints" / "last.ckpt"
     return [
         f"learnt in {steps} steps: {'; '.join(learnt) or 'no validation was made'}",
         f"checkpoint: {checkpoint}",
-        f"look: tensorboard --logdir {folder.parent}   use: {use(task, checkpoint)}",
+        f"look: tensorboard --logdir {folder.parent}   use: {use(task, data, checkpoint)}",
     ]
 
 
-def use(task: Any, checkpoint: Path) -> str:
+def use(task: Any, data: Any, checkpoint: Path) -> str:
     """Returns the command that uses a trained model."""
     if hasattr(task, "generate_text"):
         return f'lightformer generate {checkpoint} --prompt "The "'
     if hasattr(task, "fill_mask"):
-        mask = task.tokenizer.decode([task.vocabulary.mask_id], skip_special_tokens=False)
+        mask = data.tokenizer.decode([task.vocabulary.mask_id], skip_special_tokens=False)
         return f'lightformer fill-mask {checkpoint} "Return the {mask} of the list."'
     return f"lightformer test --ckpt_path {checkpoint}"

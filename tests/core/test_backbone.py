@@ -170,9 +170,9 @@ def test_an_attention_may_refuse_a_position(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(attention.mha, "part", _NoScores)
     Backbone(config(position=position.rope()), VOCAB)
     Backbone(config(position=position.learned()), VOCAB)
-    with pytest.raises(ConfigError, match="It has no scores; use position rope."):
+    with pytest.raises(ConfigError, match="It has no scores; use position rope"):
         Backbone(config(position=position.alibi()), VOCAB)
-    with pytest.raises(ConfigError, match="It has no scores; use position rope."):
+    with pytest.raises(ConfigError, match="It has no scores; use position rope"):
         Backbone(config(pattern=[LayerPattern(), LayerPattern(position=position.alibi())]), VOCAB)
 
 

@@ -36,6 +36,4 @@ class SlidingWindowAttention(SoftmaxAttention):
         bias: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(
-            dims, window=window, num_kv_heads=num_kv_heads, bias=bias, dropout=dropout
-        )
+        super().__init__(dims, window=window, num_kv_heads=num_kv_heads, bias=bias, dropout=dropout)

@@ -32,5 +32,7 @@ def adamw(
     on_cpu = all(p.device.type == "cpu" for _, p in parameters)
     # The fused step is as exact, and on CPU several times as fast; on GPU Lightning cannot clip beside it.
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=on_cpu or None)
-    optimizer._step_supports_amp_scaling = False  # else Lightning takes it to scale gradients itself
+    optimizer._step_supports_amp_scaling = (
+        False  # else Lightning takes it to scale gradients itself
+    )
     return optimizer

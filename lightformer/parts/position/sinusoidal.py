@@ -37,9 +37,7 @@ class SinusoidalPosition(Position):
 
     def embed(self, position_ids: Tensor) -> Tensor:
         # No buffer: a model cast to bfloat16 would round the angles to whole turns.
-        even = torch.arange(
-            0, self.hidden_size, 2, dtype=torch.float32, device=position_ids.device
-        )
+        even = torch.arange(0, self.hidden_size, 2, dtype=torch.float32, device=position_ids.device)
         frequencies = self.base ** -(even / self.hidden_size)  # (hidden / 2)
         angles = position_ids[..., None] * frequencies  # (batch or 1, seq, hidden / 2)
         return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
