@@ -29,6 +29,10 @@ class Session(LightformerCLI):
         config = self.config[self.subcommand]
         if start := config.get("model.init_args.init_from"):
             given = config.get("data.init_args.tokenizer.file")
+            own = config.get("ckpt_path")
+            if own and Path(own).is_file():  # it holds what was taken over: the first is not needed
+                start, given = str(own), None
+                config["model.init_args.init_from"] = start
             file = tokenizer_of(start, None if given is None else str(given))
             chosen = Namespace(vars(TokenizerConfig(file=file)))  # type: ignore[no-untyped-call]
             config["data.init_args.tokenizer"] = chosen
@@ -73,18 +77,17 @@ class Session(LightformerCLI):
 
     def after_fit(self) -> None:
         if not is_trial(self.trainer):
-            self._say_what_was_learnt()
+            root = self.trainer.log_dir or self.trainer.default_root_dir  # asks all ranks
+            self._say_what_was_learnt(Path(root))
 
     @rank_zero_only
-    def _say_what_was_learnt(self) -> None:
-        saves = self._best_and_last()
-        root = self.trainer.log_dir or self.trainer.default_root_dir
-        if saves is None or root is None:
+    def _say_what_was_learnt(self, root: Path) -> None:
+        if (saves := self._best_and_last()) is None:
             return
         # Spawned ranks leave their callbacks behind, but hand the metrics over.
         best = saves.best or {k: float(v) for k, v in self.trainer.callback_metrics.items()}
         steps = self.trainer.global_step
-        for line in summary(self.model, self.datamodule, best, steps, Path(root)):
+        for line in summary(self.model, self.datamodule, best, steps, root):
             print(line)
 
     def _best_and_last(self) -> BestAndLast | None:

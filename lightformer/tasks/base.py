@@ -176,7 +176,7 @@ class Task(LightningModule, ABC):
     def _start_evaluation(self, stage: str) -> None:
         self._metrics = self.new_metrics()
         for key in self._metrics:
-            self._metrics[key]["loss"] = MeanMetric()
+            self._metrics[key]["loss"] = MeanMetric(nan_strategy="disable")
         for metrics in self._metrics.values():
             for metric in metrics.values():
                 metric.to(self.device)

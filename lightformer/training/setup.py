@@ -46,12 +46,12 @@ def run_callbacks(
         BestAndLast(),
         GracefulStop(),  # after what it relies on
     ]
-    if output is not None:
-        callbacks.append(WritePredictions(Path(output)))
     if trainer.get("enable_checkpointing") is False:
         callbacks = [c for c in callbacks if not isinstance(c, BestAndLast)]
     if trainer.get("enable_progress_bar") is not False:
         callbacks.append(ProgressBar())
+    if output is not None:  # after the bar, which would run into what is said at the end
+        callbacks.append(WritePredictions(Path(output)))
     kinds = {type(callback) for callback in given}
     has_bar = any(isinstance(callback, TQDMProgressBar) for callback in given)
     return [

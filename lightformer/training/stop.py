@@ -91,12 +91,12 @@ class StopOnNonFinite(Callback):
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
         grads = {n: p.grad for n, p in pl_module.named_parameters() if p.grad is not None}
-        norms = torch.stack([g.norm() for g in grads.values()])
-        if bool(norms.sum().isfinite()):
+        if bool(torch.nn.utils.get_total_norm(grads.values()).isfinite()):
             self._in_a_row = 0
             return
         self._in_a_row += 1
-        worst = next(n for n, g in grads.items() if not bool(g.isfinite().all()))
+        broken = (n for n, g in grads.items() if not bool(g.isfinite().all()))
+        worst = next(broken, "their sum")
         if self._in_a_row >= self.patience:
             raise NonFiniteError(
                 f"The gradient is not finite at step {trainer.global_step}, first in {worst}; the weights and "
