@@ -41,7 +41,7 @@ class Session(LightformerCLI):
         quieten()
         config = dict(self._get(self.config_init, "trainer", default={}))
         given = config.get("callbacks") or []
-        text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
+        text = self._parser(self.subcommand).dump(self.config[self.subcommand])
         output = self._get(self.config_init, "output") if self.subcommand == "predict" else None
         self.trainer_defaults["callbacks"] = run_callbacks(
             config, given if isinstance(given, list) else [given], text, output

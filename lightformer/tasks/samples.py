@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -12,9 +13,8 @@ from lightformer.generation import Sampling
 
 def _cell(text: str) -> str:
     """Text that cannot break out of a table or turn into markup."""
-    for mark, safe in (("|", "\\|"), ("`", "'"), ("<", "&lt;"), ("\n", " ⏎ ")):
-        text = text.replace(mark, safe)
-    return text
+    text = re.sub(r"([\\`*_{}\[\]()#+!|-])", r"\\\1", text)
+    return text.replace("<", "&lt;").replace("\n", " ⏎ ")
 
 
 def _tokens(row: Tensor, batch: dict[str, Any], number: int) -> Tensor:
@@ -24,7 +24,7 @@ def _tokens(row: Tensor, batch: dict[str, Any], number: int) -> Tensor:
 
 @torch.inference_mode()
 def masked_tokens(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> str:
-    """Texts with the hidden tokens filled in: right ones bold, wrong ones struck, with what was right."""
+    """Texts with the hidden tokens filled in: right ones bold, wrong ones with a ✗ and what was right."""
     inputs = {k: batch[k] for k in ("attention_mask", "token_type_ids") if k in batch}
     logits = task(batch["input_ids"][:limit], **{k: v[:limit] for k, v in inputs.items()})
     lines = []
@@ -41,7 +41,7 @@ def masked_tokens(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) 
             right = _cell(tokenizer.decode([label]).strip())
             guess = _cell(tokenizer.decode([int(predicted[place])]).strip())
             same = int(predicted[place]) == label
-            pieces.append(f"**{right}**" if same else f"~~{guess}~~ (*{right}*)")
+            pieces.append(f"**{right}**" if same else f"✗ {guess} (*{right}*)")
         pieces.append(_cell(tokenizer.decode(run)))
         lines.append(" ".join(piece for piece in pieces if piece))
     return "\n\n".join(lines)
