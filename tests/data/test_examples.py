@@ -246,3 +246,26 @@ def test_a_single_document_is_split_between_tokens() -> None:
     assert last.tokens[last.start : last.stop].tolist() == list(range(100, 111))
     assert first.sentences.tolist() == [0, 31, 68, 90]
     assert last.sentences.tolist() == [90, 101]
+
+
+def test_lengths_do_not_tell_whether_a_pair_follows(vocabulary: Vocabulary) -> None:
+    draw = np.random.default_rng(7)
+    lengths = [draw.integers(2, 40, size=draw.integers(3, 30)).tolist() for _ in range(150)]
+    part = examples.sentence_pairs(seq_len=61)(make_corpus(lengths), vocabulary, 3, True)
+    batches = [part.batch(np.arange(len(part)), epoch) for epoch in range(6)]
+    follows = np.concatenate([batch["next_sentence_labels"].numpy() == 0 for batch in batches])
+    segments = [
+        np.concatenate([_lengths(batch, segment) for batch in batches]) for segment in (0, 1)
+    ]
+    full = segments[0] + segments[1] == 61
+    for measured in (*segments, full.astype(float)):
+        error = measured.std() * (1 / follows.sum() + 1 / (~follows).sum()) ** 0.5
+        assert abs(measured[follows].mean() - measured[~follows].mean()) < 4 * error
+
+
+def _lengths(batch: dict[str, torch.Tensor], segment: int) -> np.ndarray:
+    """How many tokens of a row belong to a segment."""
+    own = batch["token_type_ids"] == segment
+    if "attention_mask" in batch:
+        own = own & batch["attention_mask"]
+    return own.sum(dim=1).numpy()

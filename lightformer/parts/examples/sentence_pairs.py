@@ -13,6 +13,9 @@ from lightformer.vocabulary import Vocabulary
 
 Numbers = npt.NDArray[np.float64]
 
+_TRIES = 8
+"""How often another document is drawn where one is too short."""
+
 
 @register("examples", "sentence_pairs")
 class SentencePairs(Examples):
@@ -20,8 +23,8 @@ class SentencePairs(Examples):
 
     In half of the pairs B goes on where A stops (label 0); in the others B is from another document
     (label 1). Pairs are drawn anew in each epoch. What is too long loses the start of A or the end
-    of B, so that the border between the two stays whole. B never opens a document, unless it is the
-    whole document: else an opening would give the answer away.
+    of B, so that the border between the two stays whole. Nothing but the words tells the two kinds
+    apart: their lengths are drawn alike, and B never opens a document, unless it is all of one.
 
     Paper: Devlin et al., 2018, arXiv:1810.04805
     """
@@ -56,6 +59,7 @@ class SentencePairs(Examples):
         self.short_share = short_share
         self.document_starts = corpus.bounds()  # (documents + 1,)
         self.sizes = np.diff(self.document_starts)
+        self.stops = self.document_starts[1:] - (corpus.separator is not None)  # where text stops
         # Documents that an A can come from, and the tokens of them that lie before each.
         self.anchors = np.flatnonzero(np.diff(corpus.documents) > 1)
         self.before = np.concatenate([[0], np.cumsum(self.sizes[self.anchors])])
@@ -79,28 +83,19 @@ class SentencePairs(Examples):
         target = np.where(short, 2 + np.floor(draw("length") * (self.room - 1)), self.room)
         target = target.astype(np.int64)
 
-        document, start_a = self._anchor(draw("anchor"), indices)
-        end_b = self._fill(start_a, target, document, at_least=2)
-        # A takes some of the sentences, at least one, and leaves at least one.
-        end_a = start_a + 1 + np.floor(draw("border") * (end_b - start_a - 1)).astype(np.int64)
-        length_a = self._stop(end_a, document) - self.corpus.sentences[start_a]
+        document, first = self._anchor(draw("anchor"), indices)
+        start_a = self.corpus.sentences[first]
+        border = self.corpus.sentences[self._border(draw("border"), first, target, document)]
+        # The lengths are settled before it is drawn whether B follows, and say nothing of it.
+        length_a = np.minimum(border - start_a, target - np.maximum(target // 4, 1))
+        length_b = np.minimum(target - length_a, self.stops[document] - border)
 
         other = below(2, self.seed, "follows", epoch, indices)
-        stranger, start_r = self._elsewhere(draw("other"), document)
-        end_r = self._fill(start_r, target - length_a, stranger, at_least=1)
-        document_b = np.where(other, stranger, document)
-        start_b = np.where(other, start_r, end_a)
-        end_b = np.where(other, end_r, end_b)
-        length_b = self._stop(end_b, document_b) - self.corpus.sentences[start_b]
-
-        end_a = self.corpus.sentences[start_a] + length_a
-        length_a = np.minimum(length_a, np.maximum(self.room - length_b, self.room // 2))
-        length_b = np.minimum(length_b, self.room - length_a)
+        start_r, stop_r = self._elsewhere(indices, epoch, document, length_b)
+        start_b = np.where(other, start_r, border)
+        length_b = np.where(other, np.minimum(length_b, stop_r - start_r), length_b)
         ids, present, segments = frame(
-            self.corpus,
-            self.vocabulary,
-            [end_a - length_a, self.corpus.sentences[start_b]],
-            [length_a, length_b],
+            self.corpus, self.vocabulary, [border - length_a, start_b], [length_a, length_b]
         )
         return as_batch(ids, present, token_type_ids=segments, next_sentence_labels=other)
 
@@ -114,27 +109,46 @@ class SentencePairs(Examples):
         sentence = np.searchsorted(self.corpus.sentences, token, side="right") - 1
         return document, np.minimum(sentence, self.corpus.documents[document + 1] - 2)
 
-    def _elsewhere(self, draw: Numbers, document: Indices) -> tuple[Indices, Indices]:
-        """Another document, and a sentence in it; each token elsewhere is as likely."""
+    def _border(self, draw: Numbers, first: Indices, target: Indices, document: Indices) -> Indices:
+        """Sentence before which A stops: one of those that start within the target, and not the first."""
+        within = self.corpus.sentences[first] + target
+        end = np.searchsorted(self.corpus.sentences, within, side="left")
+        end = np.minimum(end, self.corpus.documents[document + 1])  # at least one is left for B
+        return first + 1 + np.floor(draw * np.maximum(end - first - 1, 1)).astype(np.int64)
+
+    def _elsewhere(
+        self, indices: Indices, epoch: int, document: Indices, length: Indices
+    ) -> tuple[Indices, Indices]:
+        """Token at which a sentence of another document starts, and where that document stops.
+
+        Each token elsewhere is as likely, among documents that are long enough, if some tries find one.
+        """
+        stranger = self._another(uniform(self.seed, "other", epoch, indices), document)
+        for attempt in range(_TRIES):
+            short = np.flatnonzero(self._room_in(stranger) < length)
+            if not len(short):
+                break
+            draw = uniform(self.seed, "other again", epoch, indices[short], attempt)
+            stranger[short] = self._another(draw, document[short])
+        opening, end = self.corpus.documents[stranger], self.corpus.documents[stranger + 1]
+        low = np.where(end - opening > 1, opening + 1, opening)
+        latest = self.stops[stranger] - length
+        high = np.searchsorted(self.corpus.sentences, latest, side="right") - 1
+        high = np.maximum(np.minimum(high, end - 1), low)
+        place = uniform(self.seed, "place", epoch, indices)
+        sentence = low + np.floor(place * (high - low + 1)).astype(np.int64)
+        return self.corpus.sentences[sentence], self.stops[stranger]
+
+    def _another(self, draw: Numbers, document: Indices) -> Indices:
+        """Another document; a longer one is likelier."""
         first, size = self.document_starts[document], self.sizes[document]
         total = self.document_starts[-1] - self.document_starts[0]
         token = self.document_starts[0] + np.floor(draw * (total - size)).astype(np.int64)
         token = np.where(token >= first, token + size, token)
-        stranger = np.searchsorted(self.document_starts, token, side="right") - 1
-        sentence = np.searchsorted(self.corpus.sentences, token, side="right") - 1
-        opening, end = self.corpus.documents[stranger], self.corpus.documents[stranger + 1]
-        return stranger, np.where(
-            (sentence == opening) & (end - opening > 1), opening + 1, sentence
-        )
+        return np.searchsorted(self.document_starts, token, side="right") - 1
 
-    def _fill(self, start: Indices, target: Indices, document: Indices, at_least: int) -> Indices:
-        """Sentence that ends the longest passage from `start` with at most `target` tokens."""
-        token = self.corpus.sentences[start] + target
-        end = np.searchsorted(self.corpus.sentences, token, side="right") - 1
-        return np.clip(end, start + at_least, self.corpus.documents[document + 1])
-
-    def _stop(self, end: Indices, document: Indices) -> Indices:
-        """Where the sentence before `end` stops, without the separator of its document."""
-        closes = end == self.corpus.documents[document + 1]
-        separated = int(self.corpus.separator is not None)
-        return np.asarray(self.corpus.sentences[end] - closes * separated)
+    def _room_in(self, document: Indices) -> Indices:
+        """How long a B from a document can be, where it does not open it."""
+        opening, end = self.corpus.documents[document], self.corpus.documents[document + 1]
+        low = np.where(end - opening > 1, opening + 1, opening)
+        return self.stops[document] - self.corpus.sentences[low]
