@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from lightformer.backbone_config import BackboneConfig
-from lightformer.errors import CheckpointError, did_you_mean
+from lightformer.errors import CheckpointError
+from lightformer.paths import existing_checkpoint
 from lightformer.plain import from_plain
 from lightformer.vocabulary import Vocabulary
 
@@ -49,12 +50,7 @@ def read_data(path: str | Path, map_location: Any = "cpu") -> Any:
         raise CheckpointError(
             f"A checkpoint is a local file, but {path} is an address; download it first."
         )
-    path = Path(path)
-    if not path.exists():
-        near = sorted(p.name for p in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
-        raise CheckpointError(
-            f"There is no checkpoint {path}.{did_you_mean(path.name, near, 'In that folder')}"
-        )
+    path = existing_checkpoint(path)
     if path.is_dir():
         inside = sorted(path.rglob("*.ckpt"))
         hint = (
@@ -92,9 +88,13 @@ def _whole(path: Path) -> str:
     return ""
 
 
+def not_finite(state: Mapping[str, Any]) -> list[str]:
+    """Returns the names of tensors that hold infinite numbers, or what is none."""
+    return [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
+
+
 def _check_finite(path: Path, state: Mapping[str, Any]) -> None:
-    bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
-    if bad:
+    if bad := not_finite(state):
         raise CheckpointError(
             f"{path} holds numbers that are not finite, in {bad[0]} and {len(bad) - 1} more of "
             f"{len(state)} tensors; start from an earlier checkpoint."
@@ -121,6 +121,16 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: str) -> None:
     Raises:
         CheckpointError: they do not fit; the first difference is named.
     """
+    check_fits(model, state, path)
+    model.load_state_dict(dict(state))
+
+
+def check_fits(model: nn.Module, state: Mapping[str, Any], path: str) -> None:
+    """Compares the names and shapes of weights with those of a model.
+
+    Raises:
+        CheckpointError: they differ; the first difference is named.
+    """
     own = model.state_dict()
     for name, value in state.items():
         if name in own and own[name].shape != value.shape:
@@ -134,7 +144,6 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: str) -> None:
             raise CheckpointError(
                 f"{path} does not fit the model: it {what} {names[0]} and {len(names) - 1} more."
             )
-    model.load_state_dict(dict(state))
 
 
 def backbone_config(path: str, given: BackboneConfig) -> BackboneConfig:

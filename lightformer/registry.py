@@ -273,7 +273,11 @@ def namespace(kind: str) -> Callable[[str], Any]:
     """Returns a module `__getattr__`, by which `lightformer.<kind>.<name>` is the spec of a part."""
 
     def __getattr__(name: str) -> Any:
-        if name.startswith("_") or name not in names(kind):
+        if name.startswith(
+            "_"
+        ):  # Python asks for such names at an import, and must not import for it
+            raise AttributeError(name)
+        if name not in names(kind):
             raise AttributeError(f"There is no {kind} {name!r}.{did_you_mean(name, names(kind))}")
         return _specs[kind][name]
 

@@ -15,7 +15,7 @@ import lightformer
 ROOT = Path(lightformer.__file__).parent
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("importing", "vocabulary", "draws"),
+    ("importing", "paths", "vocabulary", "draws"),
     ("registry",),
     ("plain", "plugins"),
     ("source",),
@@ -121,7 +121,7 @@ def test_who_may_import_what_is_heavy(module: str) -> None:
 
 
 def test_the_registry_imports_the_standard_library_alone() -> None:
-    for module in ("errors", "importing", "registry", "plain", "vocabulary"):
+    for module in ("errors", "importing", "paths", "registry", "plain", "vocabulary"):
         outer = {name.split(".")[0] for name in imports(f"lightformer.{module}")}
         assert outer <= {*sys.stdlib_module_names, "lightformer"}
 

@@ -17,6 +17,7 @@ from typing import Any
 from lightformer.cli.document import Document, Path_, parse_value, read_document
 from lightformer.cli.short_form import CHOICES, expand, shorten
 from lightformer.errors import CheckpointError, ConfigError
+from lightformer.paths import existing_checkpoint
 from lightformer.plugins import FOLDER, SWITCH
 
 NO_LOCAL = "--no-local-plugins"
@@ -177,8 +178,7 @@ def _from_checkpoint(command: str, given: list[list[str]]) -> list[list[str]]:
     checkpoint = values.get("--ckpt_path")
     if checkpoint is None or checkpoint in (*LIVE, "null") or "://" in checkpoint:
         return []
-    if not Path(checkpoint).exists():
-        raise CheckpointError(f"There is no checkpoint {checkpoint}.")
+    existing_checkpoint(checkpoint)
     if "--config" in values or ("--model" in values and "--data" in values):
         return []
     config = Path(checkpoint).resolve().parent.parent / "config.yaml"

@@ -14,7 +14,7 @@ from lightformer.checkpoint import own_entry, read_checkpoint
 from lightformer.cli.trainer_cli import LightformerCLI
 from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.errors import CheckpointError
-from lightformer.training.best_and_last import BestAndLast, is_trial
+from lightformer.training.best_and_last import BestAndLast, check_writable, is_trial
 from lightformer.training.quiet import quieten
 from lightformer.training.record import write_tokenizer
 from lightformer.training.setup import run_callbacks, run_logger, run_plugins
@@ -73,7 +73,9 @@ class Session(LightformerCLI):
             root = Path(str(self.trainer.log_dir or self.trainer.default_root_dir))
             if not is_trial(self.trainer):
                 print(f"run: {root}")
-                write_tokenizer(self.datamodule.tokenizer, saves.folder or root / "checkpoints")
+                folder = saves.folder or root / "checkpoints"
+                check_writable(folder)
+                write_tokenizer(self.datamodule.tokenizer, folder)
 
     def after_fit(self) -> None:
         if not is_trial(self.trainer):

@@ -138,6 +138,8 @@ class LightformerCLI(LightningCLI):
         from lightformer.tasks import Task
 
         Parser.catalogue = catalogue
+        for kind in registry.KINDS:  # a short name is found among classes that are imported
+            registry.names(kind)
         set_parsing_settings(import_path_allowlist=sorted(catalogue.modules))
         super().__init__(
             Task,

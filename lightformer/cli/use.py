@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 from lightformer.errors import CheckpointError, ConfigError, did_you_mean
+from lightformer.paths import existing_checkpoint
 from lightformer.plugins import load_plugins
 
 
@@ -97,8 +97,7 @@ def _load(parser: _Parser, given: argparse.Namespace, method: str, need: str) ->
         raise ConfigError(
             f"{parser.prog}: a checkpoint was given twice, {given.checkpoint} and {checkpoint}."
         )
-    if not Path(checkpoint).exists():
-        raise CheckpointError(f"There is no checkpoint {checkpoint}.")
+    existing_checkpoint(checkpoint)
     names = [name for value in given.plugins for name in value.split(",")]
     load_plugins(names, None if given.no_local_plugins else "plugins")
 

@@ -17,12 +17,13 @@ from lightformer import optimizer as optimizers
 from lightformer import schedule as schedules
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
-from lightformer.checkpoint import backbone_config, take_over
+from lightformer.checkpoint import backbone_config, check_fits, take_over
 from lightformer.errors import ConfigError
 from lightformer.importing import imported_sources, revive
 from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
 from lightformer.schedule import ScheduleSpec
+from lightformer.tasks.going_on import take_new_options
 from lightformer.tasks.objective import Objective, StepMean
 from lightformer.tasks.sharding import shard
 from lightformer.vocabulary import Vocabulary
@@ -154,6 +155,13 @@ class Task(LightningModule, ABC):
         if not self.trainer.fit_loop._should_accumulate():
             self._log_losses("train", self._step_mean.totals(self.trainer))
         return loss
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lets what the user asks for now win over what the run began with, and says so."""
+        check_fits(self, checkpoint["state_dict"], "The checkpoint")
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            for line in take_new_options(checkpoint, self.hparams):
+                rank_zero_info(line)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes dropout a pure function of seed, epoch, micro-batch and rank, so that a resumed run repeats it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class BestAndLast(Checkpoint):
         root = trainer.log_dir or trainer.default_root_dir  # asks all ranks
         self.folder = Path(str(trainer.strategy.broadcast(str(root)))) / "checkpoints"
         if trainer.is_global_zero and not is_trial(trainer):
-            _check_writable(self.folder)
+            check_writable(self.folder)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         if trainer.fit_loop._should_accumulate() or is_trial(trainer):
@@ -64,8 +65,10 @@ class BestAndLast(Checkpoint):
         self._due, self._saved_step = False, trainer.global_step
         name, mode = getattr(trainer.lightning_module, "monitor", ("val/loss", "min"))
         now, before = self.last_metrics.get(name), self.best.get(name)
-        improved = now is not None and (
-            before is None or (now < before if mode == "min" else now > before)
+        improved = (
+            now is not None
+            and isfinite(now)
+            and (before is None or (now < before if mode == "min" else now > before))
         )
         last, best = self.folder / "last.ckpt", self.folder / "best.ckpt"
         if improved:
@@ -87,7 +90,12 @@ def is_trial(trainer: Trainer) -> bool:
     return bool(getattr(trainer, "fast_dev_run", False))
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Makes a folder for checkpoints.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from lightformer.checkpoint import read_checkpoint, read_data
-from lightformer.errors import StorageError
+from lightformer.checkpoint import not_finite, read_checkpoint, read_data
+from lightformer.errors import NonFiniteError, StorageError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -26,6 +26,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         target = Path(path)
+        if bad := not_finite(checkpoint.get("state_dict", {})):
+            raise NonFiniteError(
+                f"The weights are not finite, first in {bad[0]}, and are not saved; the checkpoints are as before. "
+                f"Lower optimizer.lr, or set trainer.gradient_clip_val to 1.0."
+            )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(

@@ -85,7 +85,10 @@ def test_fill_mask_prints_each_gap(model, capsys) -> None:
 
 REFUSED = {
     "generate": (2, "lightformer generate needs a checkpoint: lightformer generate FILE.ckpt ...."),
-    "generate b.ckpt": (4, "There is no checkpoint b.ckpt."),
+    "generate b.ckpt": (
+        4,
+        "There is no checkpoint b.ckpt. Did you mean 'a.ckpt'? In that folder: a.ckpt.",
+    ),
     "generate a.ckpt --prompt": (
         2,
         "lightformer generate: argument --prompt: expected one argument.",

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightformer
 import torch
-from lightformer.cli.main import main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import lightformer
+from lightformer.cli.main import main
 
 ROOT = Path(lightformer.__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

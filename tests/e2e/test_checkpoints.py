@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import torch
+
 from lightformer.data.tokenizer import Tokenizer
 from lightformer.errors import StorageError
 from lightformer.training.checkpoint_io import AtomicCheckpointIO
-
 from tests.e2e.harness import ROOT, TINY, here, saved_by
 
 GENERATE = ("--prompt", "a", "--max_new_tokens", "3")

@@ -92,8 +92,8 @@ def classifier(folder: Path, pretrained: Path, tuned: tuple[Done, Path]) -> Path
 def test_a_classifier_is_tested_without_a_config(classifier: Path, folder: Path) -> None:
     done = here("test", "--ckpt_path", classifier, cwd=folder)
     assert done.code == 0, done.err
-    rows = [line.split("│")[1:3] for line in done.out.splitlines() if line.count("│") == 3]
-    values = {name.strip(): float(value) for name, value in rows}
+    rows = [line.split() for line in done.out.splitlines() if line.strip().startswith("test/")]
+    values = {name: float(value) for name, value in rows}
     assert values["test/accuracy"] == 1.0
     assert {"test/loss", "test/f1", "test/precision", "test/recall"} <= set(values)
 
@@ -109,6 +109,22 @@ def test_a_classifier_predicts_rows_of_json(classifier: Path, folder: Path) -> N
         assert list(row["probabilities"]) == LABELS
         assert sum(row["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
         assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
+
+
+def test_a_classifier_does_not_need_what_it_started_from(
+    classifier: Path, folder: Path, pretrained: Path
+) -> None:
+    hidden = pretrained.parent.rename(pretrained.parents[1] / "hidden")
+    config, last = classifier.parents[1] / "config.yaml", classifier.parent / "last.ckpt"
+    try:
+        tested = here("test", "--ckpt_path", classifier, cwd=folder)
+        words = ["fit", "--config", config, "--ckpt_path", last, "--trainer.max_steps", 31]
+        resumed = here(*words, "--trainer.val_check_interval", 1, cwd=folder)
+    finally:
+        hidden.rename(pretrained.parent)
+    assert tested.code == 0, tested.err
+    assert resumed.code == 0, resumed.err
+    assert "learnt in 31 steps: " in resumed.out
 
 
 def test_a_classifier_in_python(classifier: Path) -> None:

@@ -70,7 +70,7 @@ def test_gaps_are_filled_with_probabilities(masked: Path, tmp_path: Path) -> Non
     done = here("fill-mask", masked, "Return the [MASK] of a [MASK].", "--top_k", 3, cwd=tmp_path)
     assert done.code == 0, done.err
     shares = [
-        [float(p) for p in re.findall(r"^ +(\d+\.\d)%  \S+", part, re.MULTILINE)]
+        [float(p) for p in re.findall(r"^ +(\d+\.\d)%  .+", part, re.MULTILINE)]
         for part in done.out.split("[MASK]")[1:]
     ]
     assert [len(part) for part in shares] == [3, 3]

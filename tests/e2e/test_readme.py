@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lightformer.catalogue.index import read_catalogue
-from lightformer.registry import KINDS
 from packaging.requirements import Requirement
 
+from lightformer.catalogue.index import read_catalogue
+from lightformer.registry import KINDS
 from tests.e2e.harness import ROOT, TINY, here, python, run_folder
 
 README = (ROOT / "README.md").read_text()

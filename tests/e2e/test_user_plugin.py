@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import ROOT, TINY, apart, python, run_folder
+from tests.e2e.harness import ROOT, TINY, apart, here, python, run_folder
 
 PART = '''"""A part of a user."""
 
@@ -19,7 +18,7 @@ from lightformer.dimensions import Dimensions
 from lightformer.feedforward import FeedForward
 
 
-@register("feedforward", "squared")
+@register("feedforward", "power")
 class Squared(FeedForward):
     """Squares what is positive.
 
@@ -45,7 +44,8 @@ class Source:
     path: str
     label: str
     words: tuple[str, ...] = ()
-    python: str = ""
+    python: str = "()"
+    first: str = "fill"  # what is done while nothing is loaded yet
 
 
 SOURCES = {
@@ -55,6 +55,7 @@ SOURCES = {
         "mine/squared.py",
         ("--plugins", "mine/squared.py"),
         "['mine/squared.py']",
+        "load",
     ),
     "package": Source("site/squared_parts/__init__.py", "entry point squares"),
 }
@@ -81,13 +82,13 @@ def test_a_users_part_goes_all_the_way(at: tuple[Source, Path], cache_dir: Path)
     source, cwd = at
     site = {"PYTHONPATH": str(cwd / "site")}
     listed = apart("plugins", "list", "--kind", "feedforward", *source.words, cwd=cwd, **site)
-    (line,) = (line for line in listed.out.splitlines() if line.split()[:1] == ["squared"])
+    (line,) = (line for line in listed.out.splitlines() if line.split()[:1] == ["power"])
     assert line.endswith(f"Squares what is positive.  [{source.label}]")
 
     config = ROOT / "configs" / "mlm.yaml"
     chosen = [
         "--model.backbone.feedforward",
-        "squared",
+        "power",
         "--model.backbone.feedforward.sharpness",
         "0.7",
     ]
@@ -107,34 +108,41 @@ def test_a_users_part_goes_all_the_way(at: tuple[Source, Path], cache_dir: Path)
     run = run_folder(fitted, cwd)
     assert ("plugins: plugins/squared.py\n" in fitted.err) == (source.label == "plugins/squared.py")
     config = (run / "config.yaml").read_text()
-    assert "    feedforward:\n      name: squared\n      sharpness: 0.7\n" in config
+    assert "    feedforward:\n      name: power\n      sharpness: 0.7\n" in config
     assert config.endswith("plugins: []\n") == (source.label.startswith("entry point"))
 
-    shutil.rmtree(cwd / "again", ignore_errors=True)
     checkpoint = run / "checkpoints" / "best.ckpt"
-    filled = apart("fill-mask", checkpoint, "a [MASK] of", *source.words, cwd=cwd, **site)
-    assert filled.code == 0, filled.err
-    assert filled.out.startswith("[MASK] 1\n")
     code = f"""
 import sys, lightformer
-lightformer.load_plugins({source.python}, None)
-task = lightformer.load(sys.argv[1])
-print(type(task.backbone.blocks[0].feedforward).__name__, task.backbone.config.feedforward.sharpness)
-"""
-    loaded = python(code, checkpoint, cwd=cwd, **site)
-    assert loaded.out == "Squared 0.7\n", loaded.err
+from lightformer.cli.main import main
 
-    without = apart("fill-mask", checkpoint, "a [MASK] of", "--no-local-plugins", cwd=cwd)
+def fill():
+    assert main(["fill-mask", sys.argv[1], "a [MASK] of", *{list(source.words)}]) == 0
+
+def load():
+    lightformer.load_plugins({source.python}, None)
+    task = lightformer.load(sys.argv[1])
+    part = task.backbone.blocks[0].feedforward
+    print(type(part).__name__, part.sharpness, task.backbone.config.feedforward.sharpness)
+
+for step in {source.first!r}, "fill", "load":
+    globals()[step]()
+"""
+    used = python(code, checkpoint, cwd=cwd, **site)
+    assert used.code == 0, used.err
+    assert used.out.count("Squared 0.7 0.7\n") + used.out.count("[MASK] 1\n") == 3
+
+    without = here("fill-mask", checkpoint, "a [MASK] of", "--no-local-plugins", cwd=cwd)
     assert without.code == 4
     assert without.err == (
-        f"error: {checkpoint} needs a plugin that is not loaded. There is no feedforward 'squared'. Known: gated, mlp. "
+        f"error: {checkpoint} needs a plugin that is not loaded. There is no feedforward 'power'. Known: gated, mlp. "
         f"It was trained with these plugins: {source.label}; load yours with lightformer.load_plugins([...]) or "
         "--plugins.\n"
     )
 
 
 def test_its_run_goes_on_from_config_yaml_alone(at: tuple[Source, Path]) -> None:
-    source, cwd = at
+    _, cwd = at
     run = cwd / "runs" / "mlm" / "version_0"
     last = run / "checkpoints" / "last.ckpt"
     words = ["fit", "--config", run / "config.yaml", "--ckpt_path", last, "--trainer.max_steps", 3]
@@ -149,11 +157,11 @@ def test_without_its_plugin_a_name_is_unknown(cache_dir: Path, tmp_path: Path) -
         "--config",
         ROOT / "configs" / "mlm.yaml",
         "--model.backbone.feedforward",
-        "squared",
+        "power",
     ]
-    done = apart(*words, cwd=tmp_path)
+    done = here(*words, cwd=tmp_path)
     assert done.code == 2
     assert done.err.startswith(
-        "error: --model.backbone.feedforward: there is no feedforward 'squared'."
+        "error: --model.backbone.feedforward: there is no feedforward 'power'."
     )
     assert "Known: gated, mlp." in done.err
