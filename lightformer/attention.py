@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
-from lightformer.cache import KeyValueCache, LayerCache
+from lightformer.cache import LayerCache
 from lightformer.dimensions import Dimensions
+from lightformer.errors import ConfigError
 from lightformer.masks import AttentionMask
 from lightformer.position import Position
 from lightformer.registry import Spec, namespace
@@ -84,16 +85,27 @@ class Attention(nn.Module, ABC):
             (batch, query, hidden)
         """
 
-    def new_cache(self) -> LayerCache:
-        """Returns an empty memory for generation, in the form that this attention fills."""
-        return KeyValueCache()
+    def new_cache(self) -> LayerCache | None:
+        """Returns an empty memory for generation, which `forward` finds in `context.cache` and fills.
+
+        None, where this attention has none: generation then reads all tokens again at each step.
+        """
+        return None
 
     def check_position(self, position: Position) -> None:
         """Refuses a position encoding with which this attention cannot work.
 
+        One that only adds to the embeddings works with all. An attention that calls `context.position.rotate` or
+        adds `context.bias` to its scores overrides this method.
+
         Raises:
             ConfigError: it says why, and what would work.
         """
+        if position.acts_in_attention():
+            raise ConfigError(
+                f"{type(position).__name__} acts inside the attention, but {type(self).__name__} does not say that it "
+                "lets it; choose position learned, sinusoidal or none, or override check_position."
+            )
 
 
 class AttentionSpec(Spec, kind="attention", builds=Attention):

@@ -99,13 +99,17 @@ class Backbone(nn.Module):
         """How many positions there are; None where there is no end."""
         return self.position.longest
 
-    def new_cache(self) -> Cache:
-        """Returns an empty memory, for `forward`."""
+    def new_cache(self) -> Cache | None:
+        """Returns an empty memory, for `forward`; None where an attention has none."""
         layers = self.layers()
         crossed = [layer.cross_attention for layer in layers if layer.cross_attention is not None]
+        own = [layer.attention.new_cache() for layer in layers]
+        other = [attention.new_cache() for attention in crossed]
+        if None in own or None in other:
+            return None
         return Cache(
-            layers=[layer.attention.new_cache() for layer in layers],
-            cross_layers=[attention.new_cache() for attention in crossed],
+            layers=[cache for cache in own if cache is not None],
+            cross_layers=[cache for cache in other if cache is not None],
         )
 
     def forward(
@@ -127,18 +131,20 @@ class Backbone(nn.Module):
 
         Args:
             input_ids: (batch, seq)
-            attention_mask: (batch, seq) bool, False on padding; with a cache, of the new tokens or of all
+            attention_mask: (batch, seq), False or 0 on padding; with a cache, of the new tokens or of all
             token_type_ids: (batch, seq), the segment of each token
             position_ids: (batch or 1, seq); by default they count the tokens of each document from 0
             document_ids: (batch, seq), where several documents share a row: none looks into another
             prefix_lengths: (batch,), so many tokens are seen by all, in a causal model
             rule: any further condition on who looks at whom
             memory: (batch, key, hidden), hidden states of another sequence
-            memory_mask: (batch, key) bool, False on its padding
+            memory_mask: (batch, key), False or 0 on its padding
             cache: from `new_cache`; it is filled, and later calls go on where it ends
             weights: an empty list, to which the layers append their attention weights
         """
         batch, seq_len = input_ids.shape
+        attention_mask = None if attention_mask is None else attention_mask.bool()
+        memory_mask = None if memory_mask is None else memory_mask.bool()
         if cache is not None and document_ids is not None:
             raise ConfigError(
                 "A cache holds one document a row, but document_ids were given; leave out one of the two."

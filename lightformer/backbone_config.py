@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lightformer import attention, block, feedforward, init, norm, position
 from lightformer.attention import AttentionSpec
 from lightformer.block import BlockSpec
+from lightformer.checks import check_dropout
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.feedforward import FeedForwardSpec
@@ -89,8 +90,7 @@ class BackboneConfig:
                 f"hidden_size must be a multiple of num_heads, but {self.hidden_size} is not one of "
                 f"{self.num_heads}."
             )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"dropout must be at least 0 and below 1, but is {self.dropout}.")
+        check_dropout(self.dropout)
         if self.num_segments < 0:
             raise ConfigError(f"num_segments must not be negative, but is {self.num_segments}.")
         self.dimensions()

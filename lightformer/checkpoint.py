@@ -161,7 +161,7 @@ def backbone_config(path: str, given: BackboneConfig) -> BackboneConfig:
     theirs = from_plain(BackboneConfig, checkpoint["hyper_parameters"]["backbone"], "backbone")
     assert isinstance(theirs, BackboneConfig)
     default = BackboneConfig()
-    free = ("dropout", "init")
+    free = ("dropout", "init", "is_causal", "max_seq_len")  # no weight depends on these
     for field in fields(BackboneConfig):
         wanted, old = getattr(given, field.name), getattr(theirs, field.name)
         if field.name not in free and wanted not in (getattr(default, field.name), old):
@@ -169,7 +169,10 @@ def backbone_config(path: str, given: BackboneConfig) -> BackboneConfig:
                 f"The backbone of {path} has {field.name} {old}, but the config asks for {wanted}; "
                 f"leave {field.name} out, or train from scratch without init_from."
             )
-    return replace(theirs, dropout=given.dropout or theirs.dropout)
+    longest = theirs.max_seq_len
+    if given.max_seq_len != default.max_seq_len:
+        longest = given.max_seq_len
+    return replace(theirs, dropout=given.dropout or theirs.dropout, max_seq_len=longest)
 
 
 def take_over(model: nn.Module, vocabulary: Vocabulary, path: str) -> list[str]:
@@ -191,7 +194,14 @@ def take_over(model: nn.Module, vocabulary: Vocabulary, path: str) -> list[str]:
             f"beside the checkpoint."
         )
     state, here = checkpoint["state_dict"], model.state_dict()
-    fits = {k: v for k, v in state.items() if k in here and here[k].shape == v.shape}
+    same_labels = theirs.labels == vocabulary.labels  # else a class has another meaning
+    fits = {
+        k: v
+        for k, v in state.items()
+        if k in here
+        and here[k].shape == v.shape
+        and (same_labels or not k.startswith("classifier"))
+    }
     lacking = [k for k in here if k.startswith("backbone.") and k not in fits]
     if lacking:
         raise CheckpointError(

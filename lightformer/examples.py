@@ -116,8 +116,8 @@ class Examples(abc.ABC):
         """Returns the samples of these numbers, as the batch that a task expects.
 
         The keys: `input_ids`, and where there is something to tell `attention_mask` (True = a
-        token), `token_type_ids`, `labels` (the target at each position, -100 for none; or one class
-        a row) and `next_sentence_labels`.
+        token), `token_type_ids`, `next_token_labels` (the token after each position, -100 for none),
+        `labels` (one class a row) and `next_sentence_labels`.
         """
 
 

@@ -105,18 +105,20 @@ def generate(
         is_token = torch.ones_like(input_ids, dtype=torch.bool)
     read = input_ids
     ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-    cache, first, done = backbone.new_cache(), 0, 0
+    cache = backbone.new_cache() if use_cache else None
+    first, done = 0, 0
     padded = not bool(is_token.all())
     for _ in range(max_new_tokens):
         if longest is not None and read.shape[1] - first > longest:
-            first, done, cache = read.shape[1] - max(1, longest // 2), 0, backbone.new_cache()
+            first, done = read.shape[1] - max(1, longest // 2), 0
+            cache = backbone.new_cache() if use_cache else None
         new = read[:, first + done :]
         states = backbone(
             new,
             attention_mask=is_token[:, first:] if padded else None,
-            cache=cache if use_cache else None,
+            cache=cache,
         )
-        if use_cache:
+        if cache is not None:
             done += new.shape[1]
         chosen = choose(head(states[:, -1]))
         chosen = chosen.masked_fill(ended, vocabulary.pad_id)

@@ -23,12 +23,12 @@ def load(path: str | Path, map_location: Any = "cpu") -> Task:
 
     Args:
         path: a checkpoint of any task
-        map_location: the device for its tensors
+        map_location: the device to put it on
 
     Raises:
         CheckpointError: it cannot be read, or does not fit what is installed.
     """
-    checkpoint = read_checkpoint(path, map_location)
+    checkpoint = read_checkpoint(path)
     own = own_entry(path, checkpoint)
     load_plugins(folder=None)  # the installed ones
     cls = find_task(own["task"])
@@ -47,7 +47,7 @@ def load(path: str | Path, map_location: Any = "cpu") -> Task:
     load_weights(task, checkpoint["state_dict"], str(path))
     if own.get("tokenizer"):
         task.tokenizer = Tokenizer.from_json(own["tokenizer"])
-    return task.eval()
+    return task.to(map_location).eval()
 
 
 def find_task(name: str) -> type[Task]:

@@ -56,10 +56,11 @@ class Position(nn.Module, ABC):
         """
         return None
 
-    def acts_on_scores(self) -> bool:
-        """Whether it needs an attention that has scores."""
-        hooks = (type(self).bias, type(self).content_bias)
-        return hooks != (Position.bias, Position.content_bias)
+    def acts_in_attention(self) -> bool:
+        """Whether it acts on queries, keys or scores, and so needs an attention that lets it."""
+        own, none = type(self), Position
+        hooks = (own.rotate, own.bias, own.content_bias)
+        return hooks != (none.rotate, none.bias, none.content_bias)
 
 
 class NoPosition(Position):

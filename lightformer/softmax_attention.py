@@ -6,9 +6,11 @@ from torch import Tensor, nn
 
 from lightformer.attention import Attention, AttentionContext
 from lightformer.cache import KeyValueCache
+from lightformer.checks import check_dropout
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.kernels import attend, attention_weights
+from lightformer.position import Position
 
 
 class SoftmaxAttention(Attention):
@@ -43,8 +45,7 @@ class SoftmaxAttention(Attention):
             )
         if window is not None and window < 1:
             raise ConfigError(f"window must be at least 1 token, but is {window}.")
-        if not 0.0 <= dropout < 1.0:
-            raise ConfigError(f"dropout must be at least 0 and below 1, but is {dropout}.")
+        check_dropout(dropout)
         self.num_heads, self.num_kv_heads = dims.num_heads, num_kv_heads
         self.window, self.dropout = window, dropout
         self.query = nn.Linear(dims.hidden_size, dims.num_heads * dims.head_dim, bias)
@@ -79,6 +80,9 @@ class SoftmaxAttention(Attention):
             context.weights.append(weights)
         dropout = self.dropout if self.training else 0.0
         return attend(query, key, value, mask=mask, bias=bias, dropout=dropout, key_start=key_start)
+
+    def check_position(self, position: Position) -> None:
+        """Every position can act on dot products."""
 
     def new_cache(self) -> KeyValueCache:
         return KeyValueCache(self.window)

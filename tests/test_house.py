@@ -15,12 +15,9 @@ import lightformer
 ROOT = Path(lightformer.__file__).parent
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("importing", "paths", "vocabulary", "draws"),
+    ("importing", "paths", "checks", "vocabulary", "draws"),
     ("registry",),
     ("plain", "plugins"),
-    ("source",),
-    ("signatures",),
-    ("shapes",),
     ("catalogue",),
     ("dimensions", "activations", "masks", "cache", "kernels"),
     ("position", "norm", "feedforward", "init", "optimizer", "schedule", "examples"),

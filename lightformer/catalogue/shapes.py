@@ -36,9 +36,6 @@ class Shape:
 ANYTHING = Shape()
 
 
-ANYTHING = Shape()
-
-
 def shape_of(option: Option) -> Shape:
     """Returns what may stand under an option, from its annotation."""
     return _shape(option.module, option.annotation) if option.annotation is not None else ANYTHING

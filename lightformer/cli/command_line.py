@@ -22,7 +22,7 @@ from lightformer.plugins import FOLDER, SWITCH
 
 NO_LOCAL = "--no-local-plugins"
 LIVE = ("best", "last", "hpc")
-"""What Lightning takes as a checkpoint in place of a path."""
+"""What Lightning takes as a checkpoint in place of a path, and knows only within one process."""
 
 
 @dataclass
@@ -176,7 +176,12 @@ def _from_checkpoint(command: str, given: list[list[str]]) -> list[list[str]]:
     """What the run of a checkpoint was made of, where the user gives a checkpoint and no config."""
     values = {words[0]: words[1] for words in given if len(words) > 1}
     checkpoint = values.get("--ckpt_path")
-    if checkpoint is None or checkpoint in (*LIVE, "null") or "://" in checkpoint:
+    if checkpoint in LIVE:
+        raise ConfigError(
+            f"--ckpt_path must be a file, but is {checkpoint!r}; name one, such as "
+            f"runs/mlm/version_0/checkpoints/{checkpoint}.ckpt."
+        )
+    if checkpoint is None or checkpoint == "null" or "://" in checkpoint:
         return []
     existing_checkpoint(checkpoint)
     if "--config" in values or ("--model" in values and "--data" in values):
@@ -187,15 +192,25 @@ def _from_checkpoint(command: str, given: list[list[str]]) -> list[list[str]]:
             f"{checkpoint} has no config.yaml in the folder above its own, so its model and data "
             f"are not known; name a config with --config."
         )
+    document = read_document(str(config))
+    _refuse_plugins(
+        plugin_names(document.values.get("plugins")), plugin_names(values.get("--plugins")), config
+    )
     if command == "fit":
         return [["--config", str(config)]]
-    document = read_document(str(config))
-    wanted = [
-        (key, document.values[key])
-        for key in ("plugins", "model", "data")
-        if key in document.values
-    ]
+    wanted = [(key, document.values[key]) for key in ("model", "data") if key in document.values]
     return [[f"--{key}", json.dumps(expand(value, key))] for key, value in wanted if value]
+
+
+def _refuse_plugins(named: list[str], given: list[str], config: Path) -> None:
+    """Plugins are code: those that only the folder of a checkpoint names are not run unasked."""
+    local = {f"{FOLDER}/{path.name}" for path in Path(FOLDER).glob("*.py")}
+    missing = [name for name in named if name not in (*given, *local)]
+    if missing:
+        raise CheckpointError(
+            f"{config} names plugins that you did not: {', '.join(missing)}; if you trust them, add "
+            f"--plugins {','.join(missing)}."
+        )
 
 
 def _under(key: str, document: Document) -> Document:

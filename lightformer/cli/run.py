@@ -8,6 +8,7 @@ from lightformer.catalogue.index import BASES, Catalogue, read_catalogue
 from lightformer.cli.check import check
 from lightformer.cli.command_line import CommandLine, read_command_line
 from lightformer.cli.help import asks_for_help, print_help
+from lightformer.errors import ConfigError
 from lightformer.plugins import SWITCH, load_plugins
 
 
@@ -16,6 +17,14 @@ def run(command: str, arguments: list[str]) -> int:
     if asks_for_help(arguments):
         return print_help(command, arguments)
     line, catalogue = prepare(command, arguments)
+    if (
+        command != "fit"
+        and line.tree.get("ckpt_path") is None
+        and "--print_config" not in arguments
+    ):
+        raise ConfigError(
+            f"lightformer {command} needs a trained model; name its checkpoint with --ckpt_path FILE."
+        )
     if line.folder is None:
         os.environ[SWITCH] = "0"  # for the processes that this one starts
     load_plugins(line.plugins, line.folder)

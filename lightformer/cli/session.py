@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from lightformer.checkpoint import own_entry, read_checkpoint
 from lightformer.cli.trainer_cli import LightformerCLI
@@ -34,6 +34,7 @@ class Session(LightformerCLI):
                 start, given = str(own), None
                 config["model.init_args.init_from"] = start
             file = tokenizer_of(start, None if given is None else str(given))
+            rank_zero_info(f"tokenizer: {file}")
             chosen = Namespace(vars(TokenizerConfig(file=file)))  # type: ignore[no-untyped-call]
             config["data.init_args.tokenizer"] = chosen
 
@@ -65,8 +66,12 @@ class Session(LightformerCLI):
 
     def _run_name(self) -> str:
         files = self._get(self.config, "config") or []
-        names = [Path(str(getattr(f, "relative", f))).stem for f in files if f is not None]
-        return names[0] if names else type(self.model).__name__
+        paths = [Path(str(getattr(f, "absolute", f))) for f in files if f is not None]
+        if not paths:
+            return type(self.model).__name__
+        first = paths[0].absolute()
+        is_a_run = first.parent.name.startswith("version_") and first.stem.startswith("config")
+        return first.parent.parent.name if is_a_run else first.stem
 
     def before_fit(self) -> None:
         if (saves := self._best_and_last()) is not None and self.trainer.is_global_zero:

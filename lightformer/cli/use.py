@@ -21,6 +21,7 @@ class _Parser(argparse.ArgumentParser):
         self.add_argument(
             "--plugins", action="append", default=[], help="modules or files to load first"
         )
+        self.add_argument("--device", help="cpu, cuda, cuda:1 ...; a GPU where there is one")
         self.add_argument("--no-local-plugins", action="store_true", help="do not run ./plugins")
 
     def error(self, message: str) -> NoReturn:
@@ -103,10 +104,21 @@ def _load(parser: _Parser, given: argparse.Namespace, method: str, need: str) ->
 
     from lightformer import load
 
-    task = load(checkpoint)
+    task = load(checkpoint, _device(given.device))
     if not hasattr(task, method):
         raise CheckpointError(f"{need}, but {checkpoint} holds a {type(task).__name__}.")
     return task.eval()
+
+
+def _device(wanted: str | None) -> Any:
+    import torch
+
+    if wanted is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=wanted).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"--device {wanted} is not there; use cpu, or leave it out.") from error
 
 
 def _whole(least: int) -> Any:

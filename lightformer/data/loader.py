@@ -26,8 +26,8 @@ from lightformer.errors import ConfigError, DataError
 from lightformer.examples import IGNORED, Batch, Examples, Indices
 from lightformer.masking import Masking
 
-TARGETS = ("labels", "next_sentence_labels")
-"""The keys of a batch whose targets are counted."""
+TARGETS = "labels"
+"""How the keys of a batch end whose targets are counted."""
 
 Visit = tuple[int, Indices]
 """An epoch, and numbers of samples: all that a worker needs to know to make a batch."""
@@ -194,7 +194,9 @@ class EvaluationLoader(Sized, Iterable[dict[str, Any]]):
         for batch in _load(self.samples, own, self.num_workers):
             yield from _with_counts([batch])
         for _ in range(idle):
-            blank = {k: torch.full_like(v, IGNORED) for k, v in batch.items() if k in TARGETS}
+            blank = {
+                k: torch.full_like(v, IGNORED) for k, v in batch.items() if k.endswith(TARGETS)
+            }
             yield from _with_counts([batch | blank])
 
 
@@ -202,8 +204,8 @@ def _with_counts(step: list[Batch]) -> Iterator[dict[str, Any]]:
     """Adds to each micro-batch how many targets the whole step has on this rank."""
     counts = {
         key: torch.stack([(batch[key] != IGNORED).sum() for batch in step]).sum()
-        for key in TARGETS
-        if step and key in step[0]
+        for key in (step[0] if step else ())
+        if key.endswith(TARGETS)
     }
     for batch in step:
         yield {**batch, "num_targets": dict(counts)}

@@ -69,7 +69,8 @@ class DataModule(LightningDataModule, ABC):
         """
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size or batch_size}
+        evaluated = batch_size if eval_batch_size is None else eval_batch_size
+        sizes = {"batch_size": batch_size, "eval_batch_size": evaluated}
         for name, value in sizes.items():
             if value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}.")
@@ -211,7 +212,7 @@ class DataModule(LightningDataModule, ABC):
             return {"val/accuracy": {"most frequent class": accuracy}}
         found = {}
         batch = validation[0, np.arange(min(len(validation), 4096))]
-        if "labels" in batch:
+        if "labels" in batch or "next_token_labels" in batch:
             unasked = self.vocabulary.special_ids if self.masking is not None else ()
             found["val/loss"] = text_baselines(train, corpus, self.vocabulary.size, unasked)
         if "next_sentence_labels" in batch:

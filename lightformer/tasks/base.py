@@ -11,18 +11,20 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 
 from lightformer import optimizer as optimizers
 from lightformer import schedule as schedules
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
-from lightformer.checkpoint import backbone_config, check_fits, take_over
+from lightformer.checkpoint import FORMAT, backbone_config, check_fits, take_over
 from lightformer.errors import ConfigError
 from lightformer.importing import imported_sources, revive
 from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
+from lightformer.plugins import loaded
 from lightformer.schedule import ScheduleSpec
+from lightformer.tasks.evaluation import Evaluation, confusion_table
 from lightformer.tasks.going_on import take_new_options
 from lightformer.tasks.objective import Objective, StepMean
 from lightformer.tasks.sharding import shard
@@ -56,7 +58,8 @@ class Task(LightningModule, ABC):
     monitor: ClassVar[tuple[str, str]] = ("val/loss", "min")
     """The metric by which the best checkpoint is chosen, and whether less or more of it is better."""
 
-    default_is_causal: ClassVar[bool] = False
+    default_is_causal: ClassVar[bool | None] = None
+    """Whether a position sees only what stands before it; None where both make sense."""
 
     def __init__(
         self,
@@ -73,14 +76,15 @@ class Task(LightningModule, ABC):
         self.optimizer_spec: OptimizerSpec = from_plain(OptimizerSpec, optimizer, "optimizer")
         self.schedule_spec: ScheduleSpec = from_plain(ScheduleSpec, schedule, "schedule")
         self.init_from, self.compile_backbone = init_from, compile
+        is_causal = self.default_is_causal if config.is_causal is None else config.is_causal
         if init_from is not None:
             config = backbone_config(init_from, config)
-        is_causal = self.default_is_causal if config.is_causal is None else config.is_causal
+            is_causal = config.is_causal if is_causal is None else is_causal
+        is_causal = bool(is_causal)
         self.backbone = Backbone(config, self.vocabulary.size, is_causal=is_causal)
         self.tokenizer: Any = None
         self._step_mean = StepMean()
         self._is_sharded = False
-        self._metrics: dict[str, dict[str, Metric]] = {}
         self.keep(
             vocabulary=self.vocabulary,
             backbone=replace(config, is_causal=is_causal),
@@ -100,6 +104,9 @@ class Task(LightningModule, ABC):
         if self.init_from is not None:
             for line in take_over(self, self.vocabulary, self.init_from):
                 rank_zero_info(line)
+            sizes = f"hidden_size {config.hidden_size}, num_layers {config.num_layers}"
+            sees = "only what stands before it" if self.backbone.is_causal else "both sides"
+            rank_zero_info(f"the backbone: {sizes}; a position sees {sees}")
 
     def _heads(self) -> nn.ModuleDict:
         children = self.named_children()
@@ -150,11 +157,21 @@ class Task(LightningModule, ABC):
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        sums = {key: o.loss_sum() for key, o in self.objectives(batch).items()}
-        loss = self._step_mean(sums, batch, batch_idx, self.trainer)
+        loss = self._step_mean(self.objectives(batch), batch, batch_idx, self.trainer)
         if not self.trainer.fit_loop._should_accumulate():
             self._log_losses("train", self._step_mean.totals(self.trainer))
         return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what `lightformer.load` needs: the name of the task, its plugins, its tokenizer."""
+        data = getattr(self._trainer, "datamodule", None)
+        tokenizer = self.tokenizer or getattr(data, "tokenizer", None)
+        checkpoint["lightformer"] = {
+            "format": FORMAT,
+            "task": type(self).__name__,
+            "plugins": dict(loaded()),
+            "tokenizer": None if tokenizer is None else tokenizer.to_json(),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Lets what the user asks for now win over what the run began with, and says so."""
@@ -181,63 +198,30 @@ class Task(LightningModule, ABC):
         )
         self.log(f"{stage}/loss", values["loss"], prog_bar=True, sync_dist=share)
 
-    def _start_evaluation(self, stage: str) -> None:
-        self._metrics = self.new_metrics()
-        for key in self._metrics:
-            self._metrics[key]["loss"] = MeanMetric(nan_strategy="disable")
-        for metrics in self._metrics.values():
-            for metric in metrics.values():
-                metric.to(self.device)
-
-    def _evaluate(self, batch: Batch) -> None:
-        for key, objective in self.objectives(batch).items():
-            count = objective.count()
-            if not count:
-                continue
-            predicted, labels = objective.counted()
-            for name, metric in self._metrics[key].items():
-                if name == "loss":
-                    metric.update(objective.loss_sum() / count, weight=count)
-                else:
-                    metric.update(predicted, labels)
-
     def _end_evaluation(self, stage: str) -> None:
-        losses = {key: metrics["loss"].compute() for key, metrics in self._metrics.items()}
-        self._log_losses(stage, losses)
-        for metrics in self._metrics.values():
-            values = {f"{stage}/{k}": m.compute() for k, m in metrics.items() if k != "loss"}
-            self.log_dict({k: v for k, v in values.items() if v.ndim == 0}, sync_dist=True)
-            for name, value in values.items():
-                if (
-                    value.ndim == 2
-                    and (writer := getattr(self.logger, "experiment", None)) is not None
-                ):
-                    writer.add_text(name, self._table(value), self.global_step)
-
-    def _table(self, counts: Tensor) -> str:
-        """A confusion matrix as a Markdown table: rows are right labels, columns are predicted ones."""
-        names = self.vocabulary.labels or tuple(str(i) for i in range(len(counts)))
-        head = "| right \\ predicted | " + " | ".join(names) + " |"
-        rows = [
-            f"| **{name}** | " + " | ".join(str(int(n)) for n in row) + " |"
-            for name, row in zip(names, counts, strict=True)
-        ]
-        return "\n".join((head, "|---" * (len(names) + 1) + "|", *rows))
+        self._log_losses(stage, self.evaluation.mean_losses())
+        values = {f"{stage}/{name}": value for name, value in self.evaluation.values().items()}
+        self.log_dict({k: v for k, v in values.items() if v.ndim == 0}, sync_dist=True)
+        writer: Any = getattr(self.logger, "experiment", None)
+        for name, value in values.items():
+            if value.ndim == 2 and hasattr(writer, "add_text"):
+                table = confusion_table(value, self.vocabulary.labels)
+                writer.add_text(name, table, self.global_step)
 
     def on_validation_epoch_start(self) -> None:
-        self._start_evaluation("val")
+        self.evaluation = Evaluation(self.new_metrics(), self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch)
+        self.evaluation.update(self.objectives(batch))
 
     def on_validation_epoch_end(self) -> None:
         self._end_evaluation("val")
 
     def on_test_epoch_start(self) -> None:
-        self._start_evaluation("test")
+        self.evaluation = Evaluation(self.new_metrics(), self.device)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch)
+        self.evaluation.update(self.objectives(batch))
 
     def on_test_epoch_end(self) -> None:
         self._end_evaluation("test")

@@ -29,6 +29,7 @@ class BertPretraining(Task):
         tied: whether the token head shares the matrix of the token embedding
     """
 
+    default_is_causal = False
     data_defaults: ClassVar[dict[str, str]] = {"examples": "sentence_pairs", "masking": "token"}
     headlines: ClassVar[dict[str, str]] = {
         "val/masked_lm_loss": "val/loss",

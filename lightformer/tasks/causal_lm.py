@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +21,9 @@ from lightformer.tasks.samples import continuations
 class CausalLM(Task):
     """Predicts each token from those before it.
 
-    Reads `input_ids`, and `labels`, which hold at each position the token that comes next; without labels the
-    input itself is shifted. Logs `loss`, `perplexity` and `accuracy`.
+    Reads `input_ids` and `next_token_labels`, which hold at each position the token that comes next. Without
+    these it shifts `labels`, which are `input_ids` with -100 where nothing is asked, or else `input_ids`. Logs
+    `loss`, `perplexity` and `accuracy`.
 
     Paper: Radford et al., 2018, Improving Language Understanding by Generative Pre-Training
 
@@ -49,12 +50,11 @@ class CausalLM(Task):
         return self.head(self.hidden_states({"input_ids": input_ids, **inputs}))
 
     def objectives(self, batch: Batch) -> dict[str, Objective]:
-        labels = batch["labels"] if "labels" in batch else _next_tokens(batch)
-        hidden_states, labels = at_labels(self.hidden_states(batch), labels)
-        return {"labels": Objective(self.head(hidden_states), labels)}
+        hidden_states, labels = at_labels(self.hidden_states(batch), _next_tokens(batch))
+        return {"next_token_labels": Objective(self.head(hidden_states), labels)}
 
     def new_metrics(self) -> dict[str, dict[str, Metric]]:
-        return {"labels": {"accuracy": token_accuracy(self.vocabulary.size)}}
+        return {"next_token_labels": {"accuracy": token_accuracy(self.vocabulary.size)}}
 
     def derived_metrics(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"perplexity": perplexity(values["loss"])}
@@ -64,7 +64,7 @@ class CausalLM(Task):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
         """Returns, for each row, the mean loss of its tokens in nats, and their number."""
-        labels = batch["labels"] if "labels" in batch else _next_tokens(batch)
+        labels = _next_tokens(batch)
         scores = self.head(self.hidden_states(batch)).float()
         losses = F.cross_entropy(scores.mT, labels, ignore_index=IGNORED, reduction="none")
         counts = (labels != IGNORED).sum(dim=1)
@@ -145,8 +145,17 @@ class CausalLM(Task):
 
 
 def _next_tokens(batch: Batch) -> Tensor:
-    """The input shifted by one; nothing comes after the last token, and no padding is predicted."""
-    labels = F.pad(batch["input_ids"][:, 1:], (0, 1), value=IGNORED)
+    """The token after each position, (batch, seq); nothing comes after the last, and no padding is predicted."""
+    if "next_token_labels" in batch:
+        return cast(Tensor, batch["next_token_labels"])
+    ids: Tensor = batch["input_ids"]
+    asked: Tensor = batch.get("labels", ids)
+    if bool(((asked != ids) & (asked != IGNORED)).any()):
+        raise ConfigError(
+            "CausalLM reads text as it is, but labels differ from input_ids, as those of masked text do; leave "
+            "data.masking out."
+        )
+    labels = F.pad(asked[:, 1:], (0, 1), value=IGNORED)
     if (mask := batch.get("attention_mask")) is not None:
         both = mask & F.pad(mask[:, 1:], (0, 1), value=False)
         labels = labels.masked_fill(~both, IGNORED)

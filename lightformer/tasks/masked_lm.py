@@ -28,6 +28,7 @@ class MaskedLM(Task):
         tied: whether the head shares the matrix of the token embedding
     """
 
+    default_is_causal = False
     data_defaults: ClassVar[dict[str, str]] = {"examples": "windows", "masking": "token"}
 
     def __init__(self, tied: bool = True, **options: Any) -> None:
@@ -95,6 +96,8 @@ def fill_mask(task: Any, text: str, top_k: int) -> list[list[tuple[str, float]]]
     """Fills the masks of a text with a task that can be called on `input_ids` and scores tokens."""
     if task.tokenizer is None:
         raise ConfigError("The model has no tokenizer; load it with lightformer.load(checkpoint).")
+    if top_k < 1:
+        raise ConfigError(f"top_k must be at least 1, but is {top_k}.")
     vocabulary = task.vocabulary
     ids = task.tokenizer.encode_batch([text])[0]
     if vocabulary.mask_id not in ids:

@@ -59,18 +59,23 @@ class StepMean:
         self.so_far: dict[str, Tensor] = {}
 
     def __call__(
-        self, sums: Mapping[str, Tensor], batch: Mapping[str, Any], batch_idx: int, trainer: Trainer
+        self,
+        objectives: Mapping[str, Objective],
+        batch: Mapping[str, Any],
+        batch_idx: int,
+        trainer: Trainer,
     ) -> Tensor:
         """Returns what `training_step` must return for one micro-batch.
 
         Args:
-            sums: for each objective, its summed loss
+            objectives: what is predicted in it, by the batch key of the labels
             batch: the micro-batch; `num_targets` counts the targets of its step on this rank
             batch_idx: number of the micro-batch in its epoch
             trainer: knows the micro-batches of a step and the ranks
         """
+        sums = {key: objective.loss_sum() for key, objective in objectives.items()}
         if batch_idx % trainer.accumulate_grad_batches == 0 or not self.num_targets:
-            self.num_targets = self._count(sums, batch, trainer)
+            self.num_targets = self._count(objectives, batch, trainer)
             self.so_far = {key: value.new_zeros(()) for key, value in sums.items()}
         parts = {key: value / self.num_targets[key] for key, value in sums.items()}
         for key, value in parts.items():
@@ -86,21 +91,22 @@ class StepMean:
         return dict(zip(keys, values.unbind(), strict=True))
 
     def _count(
-        self, sums: Mapping[str, Tensor], batch: Mapping[str, Any], trainer: Trainer
+        self, objectives: Mapping[str, Objective], batch: Mapping[str, Any], trainer: Trainer
     ) -> dict[str, Tensor]:
-        counts = batch.get("num_targets")
-        if counts is None and trainer.accumulate_grad_batches > 1:
+        counts = batch.get("num_targets", {})
+        known = all(key in counts for key in objectives)
+        if not known and trainer.accumulate_grad_batches > 1:
             raise ConfigError(
                 f"accumulate_grad_batches is {trainer.accumulate_grad_batches}, but the batches do not say "
-                "how many targets their optimizer step has; wrap the training loader in "
+                f"how many {', '.join(objectives)} their optimizer step has; make them with "
                 "lightformer.data.StepLoader, or set accumulate_grad_batches to 1."
             )
-        if counts is None:
-            counts = {key: (batch[key] != IGNORED).sum() for key in sums}
-        device = next(iter(sums.values())).device
-        local = torch.stack([torch.as_tensor(counts[key], device=device) for key in sums])
+        if not known:
+            counts = {key: objective.count() for key, objective in objectives.items()}
+        device = next(iter(objectives.values())).logits.device
+        local = torch.stack([torch.as_tensor(counts[key], device=device) for key in objectives])
         totals = _sum_over_ranks(local, trainer).clamp(min=1)
-        return dict(zip(sums, totals.unbind(), strict=True))
+        return dict(zip(objectives, totals.unbind(), strict=True))
 
 
 def _sum_over_ranks(values: Tensor, trainer: Trainer) -> Tensor:

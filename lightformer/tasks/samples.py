@@ -11,7 +11,7 @@ from torch import Tensor
 from lightformer.generation import Sampling
 
 
-def _cell(text: str) -> str:
+def as_text(text: str) -> str:
     """Text that cannot break out of a table or turn into markup."""
     text = re.sub(r"([\\`*_{}\[\]()#+!|-])", r"\\\1", text)
     return text.replace("<", "&lt;").replace("\n", " ⏎ ")
@@ -36,13 +36,13 @@ def masked_tokens(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) 
             if label == -100:
                 run.append(int(batch["input_ids"][row, place]))
                 continue
-            pieces.append(_cell(tokenizer.decode(run)))
+            pieces.append(as_text(tokenizer.decode(run)))
             run = []
-            right = _cell(tokenizer.decode([label]).strip())
-            guess = _cell(tokenizer.decode([int(predicted[place])]).strip())
+            right = as_text(tokenizer.decode([label]).strip())
+            guess = as_text(tokenizer.decode([int(predicted[place])]).strip())
             same = int(predicted[place]) == label
             pieces.append(f"**{right}**" if same else f"✗ {guess} (*{right}*)")
-        pieces.append(_cell(tokenizer.decode(run)))
+        pieces.append(as_text(tokenizer.decode(run)))
         lines.append(" ".join(piece for piece in pieces if piece))
     return "\n\n".join(lines)
 
@@ -56,7 +56,7 @@ def next_sentences(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int)
     for row in range(min(limit, len(objective.labels))):
         ids = _tokens(batch["input_ids"][row], batch, row)
         types = _tokens(batch["token_type_ids"][row], batch, row)
-        texts = [_cell(tokenizer.decode(ids[types == segment].tolist())) for segment in (0, 1)]
+        texts = [as_text(tokenizer.decode(ids[types == segment].tolist())) for segment in (0, 1)]
         predicted, label = int(objective.logits[row].argmax()), int(objective.labels[row])
         sign = "✓" if predicted == label else "✗"
         lines.append(f"| {sign} | {texts[0]} | {texts[1]} | {says[predicted]} | {says[label]} |")
@@ -73,10 +73,12 @@ def classified(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> 
     rows = [*wrong_first[:half], *reversed(wrong_first[half:])][:limit]
     lines = ["| | text | predicted | right |", "|---|---|---|---|"]
     for row in rows:
-        text = _cell(tokenizer.decode(_tokens(batch["input_ids"][row], batch, row).tolist()))
+        text = as_text(tokenizer.decode(_tokens(batch["input_ids"][row], batch, row).tolist()))
         guess, label = int(predicted[row]), int(objective.labels[row])
         sign = "✓" if guess == label else "✗"
-        lines.append(f"| {sign} | {text[:300]} | {_cell(names[guess])} | {_cell(names[label])} |")
+        lines.append(
+            f"| {sign} | {text[:300]} | {as_text(names[guess])} | {as_text(names[label])} |"
+        )
     return "\n".join(lines)
 
 
@@ -92,5 +94,5 @@ def continuations(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) 
         new = task.generate(prompts, 40, sampling)
         for prompt, text in zip(prompts, new, strict=True):
             start, more = tokenizer.decode(prompt.tolist()), tokenizer.decode(text.tolist())
-            lines.append(f"*{name}*: {_cell(start)} **{_cell(more)}**")
+            lines.append(f"*{name}*: {as_text(start)} **{as_text(more)}**")
     return "\n\n".join(lines)

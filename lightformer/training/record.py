@@ -7,14 +7,11 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightformer.checkpoint import FORMAT
-from lightformer.plugins import loaded
 from lightformer.training.best_and_last import is_trial
 
 
 class Record(Callback):
-    """Puts task, plugins and tokenizer into each checkpoint, the tokenizer beside it as a file, and config and
-    hyper-parameters with the final metrics into TensorBoard.
+    """Puts the config, and hyper-parameters with the final metrics, into TensorBoard.
 
     Args:
         config: the run's config as YAML, for TensorBoard's text tab
@@ -28,18 +25,6 @@ class Record(Callback):
         if trainer.is_global_zero and self.config and (writer := _writer(trainer)) is not None:
             indented = "\n".join("    " + line for line in self.config.splitlines())
             writer.add_text("config", indented, 0)
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        tokenizer = pl_module.tokenizer
-        text = tokenizer.to_json() if tokenizer is not None else None  # type: ignore[operator,union-attr]
-        checkpoint["lightformer"] = {
-            "format": FORMAT,
-            "task": type(pl_module).__name__,
-            "plugins": dict(loaded()),
-            "tokenizer": text,
-        }
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         writer = _writer(trainer)

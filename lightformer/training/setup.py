@@ -46,7 +46,8 @@ def run_callbacks(
         BestAndLast(),
         GracefulStop(),  # after what it relies on
     ]
-    if trainer.get("enable_checkpointing") is False:
+    saves = trainer.get("enable_checkpointing")
+    if saves is False or (saves is None and trainer.get("logger") is False):  # no folder of a run
         callbacks = [c for c in callbacks if not isinstance(c, BestAndLast)]
     if trainer.get("enable_progress_bar") is not False:
         callbacks.append(ProgressBar())

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
 from lightformer.errors import NonFiniteError
+from lightformer.training.best_and_last import BestAndLast
 
 
 class Stopped(SystemExit):
@@ -59,8 +60,9 @@ class GracefulStop(Callback):
         if not trainer.strategy.reduce_boolean_decision(bool(self._signal), all=False):
             return
         number = self._signal or signal.SIGTERM
-        folder = getattr(trainer.checkpoint_callback, "folder", None)
-        how = "nothing was saved, as checkpoints are off"
+        saves = [c for c in trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
+        folder = saves[0].folder if saves else None
+        how = "nothing was saved, as this run has no folder for checkpoints"
         if folder is not None:
             path = folder / "last.ckpt"
             trainer.save_checkpoint(path, weights_only=False)
@@ -90,6 +92,8 @@ class StopOnNonFinite(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
+        if getattr(trainer.precision_plugin, "scaler", None) is not None:
+            return  # in 16-mixed the scaler looks for steps that overflow, and leaves them out
         grads = {n: p.grad for n, p in pl_module.named_parameters() if p.grad is not None}
         if bool(torch.nn.utils.get_total_norm(grads.values()).isfinite()):
             self._in_a_row = 0
@@ -99,8 +103,9 @@ class StopOnNonFinite(Callback):
         worst = next(broken, "their sum")
         if self._in_a_row >= self.patience:
             raise NonFiniteError(
-                f"The gradient is not finite at step {trainer.global_step}, first in {worst}; the weights and "
-                f"the checkpoints are as before. Lower optimizer.lr, or set trainer.gradient_clip_val to 1.0."
+                f"The gradient is not finite at step {trainer.global_step}, first in {worst}; the weights and the "
+                f"checkpoints are as before. Lower --model.optimizer.lr, or give it a longer warm-up "
+                f"(--model.schedule.warmup_steps)."
             )
         for parameter in pl_module.parameters():
             parameter.grad = None  # the step is left out

@@ -34,7 +34,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def make(**methods) -> Fake:
         fake = Fake(**methods)
-        monkeypatch.setattr(lightformer, "load", lambda _: fake, raising=False)
+        monkeypatch.setattr(lightformer, "load", lambda *_: fake, raising=False)
         return fake
 
     return make
@@ -96,7 +96,7 @@ REFUSED = {
     "generate a.ckpt --topk 3": (
         2,
         "lightformer generate has no option '--topk'. Did you mean '--top_k'? Known: --ckpt_path, "
-        "--greedy, --help, --max_new_tokens, --no-cache, --no-local-plugins, --num_samples, "
+        "--device, --greedy, --help, --max_new_tokens, --no-cache, --no-local-plugins, --num_samples, "
         "--plugins, --prompt, --seed, --temperature, --top_k, --top_p.",
     ),
     "generate a.ckpt --top_k 0": (

@@ -162,7 +162,7 @@ class _NoScores(Attention):
         return hidden_states
 
     def check_position(self, position: Position) -> None:
-        if position.acts_on_scores():
+        if type(position).bias is not Position.bias:
             raise ConfigError("It has no scores; use position rope.")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightformer import Backbone, init, position
+from lightformer import Backbone, BackboneConfig, attention, init, position
 from lightformer.init import is_residual
 from lightformer.registry import Spec
 from tests.variants import config, variants
@@ -86,3 +86,18 @@ def test_what_writes_to_the_residual_is_called_output() -> None:
     assert len(residual) == 2 * LAYERS
     assert is_residual("output")
     assert not is_residual("output.norm")
+
+
+@pytest.mark.parametrize("kind", [attention.mha(), attention.gqa(num_kv_heads=2)])
+def test_mimetic_keys_start_as_queries(kind: Spec) -> None:
+    sizes = BackboneConfig(
+        hidden_size=24, num_layers=2, num_heads=6, attention=kind, init=init.mimetic(std=0.2)
+    )
+    model = Backbone(sizes, 17)
+    for layer in model.layers():
+        query = layer.attention.query.weight.view(6, 4, 24)  # (heads, head_dim, hidden)
+        key = layer.attention.key.weight.view(-1, 4, 24)
+        for head in range(len(key)):
+            assert torch.equal(key[head], query[head * (6 // len(key))])
+        assert not torch.equal(query[0], query[3])
+        assert abs(query.std() - 0.2) < 0.03

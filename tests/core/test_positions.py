@@ -118,7 +118,7 @@ def test_a_position_acts_somewhere_save_for_none(spec: Spec) -> None:
     )
     acts = [hook(one) is not None and not hook(one).equal(hook(other)) for hook in hooks]
     assert any(acts) == (spec.name != "none")
-    assert part.acts_on_scores() == any(acts[2:])
+    assert part.acts_in_attention() == any(acts[1:])
 
 
 def test_default_positions_count_up() -> None:

@@ -35,7 +35,7 @@ class Recorder(pl.LightningModule):
         if self.trainer.global_step == self.die_at:
             raise Killed
         self.seen.append((self.current_epoch, self.trainer.global_step, _digest(batch)))
-        self.counts.append(int(batch["num_targets"]["labels"]))
+        self.counts.append(sum(int(n) for n in batch["num_targets"].values()))
         return self.layer(torch.ones(1, 1)).sum()
 
     def validation_step(self, _: dict[str, Any], __: int) -> None:

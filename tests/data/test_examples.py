@@ -30,7 +30,7 @@ def test_windows_of_training_hold_the_text_and_the_next_token(
     flat = ids.flatten()
     assert torch.equal(flat, flat[0] + torch.arange(91))
     assert 10 <= flat[0] < 17
-    assert torch.equal(batch["labels"], ids + 1)
+    assert torch.equal(batch["next_token_labels"], ids + 1)
     assert "attention_mask" not in batch
 
 
@@ -57,12 +57,12 @@ def test_windows_of_evaluation_ask_for_every_token_but_the_first(
 ) -> None:
     part = examples.windows(seq_len=7)(make_corpus([[length]]), vocabulary, 3, False)
     batch = every(part, 4)
-    labels = batch["labels"][batch["labels"] != -100]
+    labels = batch["next_token_labels"][batch["next_token_labels"] != -100]
     assert labels.tolist() == list(range(11, 10 + length))
     present = batch.get("attention_mask", torch.ones_like(batch["input_ids"], dtype=torch.bool))
-    assert torch.equal(batch["input_ids"][batch["labels"] != -100] + 1, labels)
+    assert torch.equal(batch["input_ids"][batch["next_token_labels"] != -100] + 1, labels)
     assert (batch["input_ids"][~present] == 0).all()
-    assert (batch["labels"][~present] == -100).all()
+    assert (batch["next_token_labels"][~present] == -100).all()
 
 
 def test_a_separator_stands_between_documents_and_not_at_the_end(vocabulary: Vocabulary) -> None:
@@ -79,8 +79,8 @@ def test_windows_with_special_tokens_are_framed(vocabulary: Vocabulary) -> None:
     assert batch["input_ids"].shape == (6, 7)
     assert (batch["input_ids"][:, 0] == 2).all()
     assert (batch["input_ids"][:, -1] == 3).all()
-    assert torch.equal(batch["labels"][:, :-1], batch["input_ids"][:, 1:])
-    assert (batch["labels"][:, -1] == -100).all()
+    assert torch.equal(batch["next_token_labels"][:, :-1], batch["input_ids"][:, 1:])
+    assert (batch["next_token_labels"][:, -1] == -100).all()
     tail = every(examples.windows(seq_len=7, special_tokens=True)(corpus, vocabulary, 3, False))
     last, present = tail["input_ids"][-1], tail["attention_mask"][-1]
     body = tail["input_ids"][~torch.isin(tail["input_ids"], torch.tensor([0, 2, 3]))]

@@ -152,7 +152,6 @@ def test_without_counts_accumulation_is_refused() -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the sentence follows)
         step("masked_lm", "float64", loader, accumulate_grad_batches=4)
     assert str(caught.value) == (
-        "accumulate_grad_batches is 4, but the batches do not say how many targets their optimizer "
-        "step has; wrap the training loader in lightformer.data.StepLoader, or set "
-        "accumulate_grad_batches to 1."
+        "accumulate_grad_batches is 4, but the batches do not say how many labels their optimizer "
+        "step has; make them with lightformer.data.StepLoader, or set accumulate_grad_batches to 1."
     )

@@ -156,17 +156,40 @@ def test_a_causal_language_model_predicts_the_next_token() -> None:
 def test_no_padding_predicts_or_is_predicted() -> None:
     model, ids = made(CausalLM), torch.randint(3, VOCAB, (2, SEQ))
     is_token = torch.tensor([[0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]]).bool()
-    found = model.objectives({"input_ids": ids, "attention_mask": is_token})["labels"]
+    found = model.objectives({"input_ids": ids, "attention_mask": is_token})["next_token_labels"]
     assert found.labels.tolist() == [*ids[0, 3:].tolist(), *ids[1, 1:3].tolist()]
 
 
 def test_labels_of_the_data_come_before_the_shifted_input() -> None:
     model, one = made(CausalLM), batch(CausalLM, 5)
-    shifted = model.objectives(one)["labels"]
-    labels = F.pad(one["input_ids"][:, 1:], (0, 1), value=-100)
-    given = model.objectives({**one, "labels": labels})["labels"]
+    key, ids = "next_token_labels", one["input_ids"]
+    shifted = model.objectives(one)[key]
+    labels = F.pad(ids[:, 1:], (0, 1), value=-100)
+    given = model.objectives({**one, key: labels})[key]
     assert given.count() > shifted.count()  # padding too, as it says
-    assert model.objectives({"input_ids": one["input_ids"]})["labels"].count() == 5 * (SEQ - 1)
+    assert model.objectives({"input_ids": ids})[key].count() == 5 * (SEQ - 1)
+
+
+def test_labels_of_the_input_itself_say_what_is_asked() -> None:
+    model, ids = made(CausalLM), IDS
+    answers = ids.clone()
+    answers[:, :3] = -100
+    found = model.objectives({"input_ids": ids, "labels": answers})["next_token_labels"]
+    assert found.labels.tolist() == ids[:, 3:].flatten().tolist()
+
+
+def test_masked_text_is_no_text_to_continue() -> None:
+    masked = IDS.clone()
+    masked[:, 2] = 4
+    asked = torch.full_like(IDS, -100)
+    asked[:, 2] = IDS[:, 2] + 1
+    assert said(made(CausalLM).objectives, {"input_ids": masked, "labels": asked}) == (
+        "CausalLM reads text as it is, but labels differ from input_ids, as those of masked text do; leave "
+        "data.masking out."
+    )
+    assert said(made(MaskedLM).objectives, {"input_ids": IDS, "next_token_labels": IDS}) == (
+        "MaskedLM needs labels in its batches, but they have input_ids, next_token_labels; set data.masking to token."
+    )
 
 
 def test_classification_logs() -> None:
@@ -194,16 +217,16 @@ def test_the_confusion_matrix_counts() -> None:
     cls = SequenceClassification
     model, batches = made(cls), [batch(cls, size) for size in (20, 31)]
     scores, labels = predictions(model, batches, "labels")
-    model._start_evaluation("val")
+    model.on_validation_epoch_start()
     for one in batches:
-        model._evaluate(one)
-    found = model._metrics["labels"]["confusion_matrix"].compute()
+        model.evaluation.update(model.objectives(one))
+    found = model.evaluation.metrics["labels"]["confusion_matrix"].compute()
     expected = torch.zeros(4, 4, dtype=torch.long)
     for label, guess in zip(labels, scores.argmax(dim=-1), strict=True):
         expected[label, guess] += 1
     assert found.equal(expected)
-    assert model._table(found).splitlines()[0] == "| right \\ predicted | cat | dog | fox | owl |"
-    assert model._table(found).splitlines()[2].startswith(f"| **cat** | {expected[0, 0]} | ")
+    assert confusion_table(found, model.vocabulary.labels).splitlines()[0] == "| right \\ predicted | cat | dog | fox | owl |"
+    assert confusion_table(found, model.vocabulary.labels).splitlines()[2].startswith(f"| **cat** | {expected[0, 0]} | ")
 
 
 @pytest.mark.parametrize("cls", [MaskedLM, BertPretraining])

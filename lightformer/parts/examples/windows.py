@@ -15,7 +15,7 @@ from lightformer.vocabulary import Vocabulary
 class Windows(Examples):
     """Cuts the whole text, document after document, into windows of one length.
 
-    The label of a position is the next token. No position is padding, but in the last window of an
+    `next_token_labels` has at each position the token after it. No position is padding, but in the last window of an
     evaluation, which keeps the end of the text. In training the borders move from epoch to epoch.
     """
 
@@ -68,11 +68,11 @@ class Windows(Examples):
         tokens = self.corpus.tokens[np.minimum(positions, self.corpus.stop - 1)].astype(np.int64)
         tokens[~present] = self.vocabulary.pad_id
         labels = np.where(present[:, 1:], tokens[:, 1:], IGNORED)
-        return as_batch(tokens[:, :-1], present[:, :-1], labels=labels)
+        return as_batch(tokens[:, :-1], present[:, :-1], next_token_labels=labels)
 
     def _framed(self, starts: Indices) -> Batch:
         lengths = np.minimum(self.width, self.corpus.stop - starts)
         ids, present, _ = frame(self.corpus, self.vocabulary, [starts], [lengths])
         labels = np.full_like(ids, IGNORED)
         labels[:, :-1] = np.where(present[:, 1:], ids[:, 1:], IGNORED)
-        return as_batch(ids, present, labels=labels)
+        return as_batch(ids, present, next_token_labels=labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lightformer.activations import Activation, activation_function
+from lightformer.checks import check_dropout
 from lightformer.dimensions import Dimensions
 from lightformer.feedforward import FeedForward
 from lightformer.registry import register
@@ -35,6 +36,7 @@ class GatedMLP(FeedForward):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_dropout(dropout)
         self.gate = nn.Linear(dims.hidden_size, dims.intermediate_size, bias)
         self.input = nn.Linear(dims.hidden_size, dims.intermediate_size, bias)
         self.activation = activation_function(activation)

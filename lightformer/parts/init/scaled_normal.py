@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lightformer.checks import check_positive
 from lightformer.dimensions import Dimensions
 from lightformer.init import Init, is_residual
 from lightformer.registry import register
@@ -24,6 +25,7 @@ class ScaledNormalInit(Init):
 
     def __init__(self, dims: Dimensions, /, *, std: float = 0.02) -> None:
         super().__init__(dims)
+        check_positive(std, "std")
         self.std = std
 
     def weight(self, name: str, module: nn.Linear | nn.Embedding, weight: Tensor) -> None:

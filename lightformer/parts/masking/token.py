@@ -88,4 +88,5 @@ class TokenMasking(Masking):
         )
         ids = ids.copy()
         ids[rows, columns] = hidden
-        return batch | {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+        kept = {k: v for k, v in batch.items() if k != "next_token_labels"}  # of unmasked text
+        return kept | {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lightformer.checks import check_dropout, check_not_negative
 from lightformer.optimizer import NamedParameters, decay_groups
 from lightformer.registry import register
 
@@ -28,6 +29,11 @@ def adamw(
         betas: how long the averages of the gradient and of its square last
         eps: added to the divisor
     """
+    check_not_negative(lr, "lr")
+    check_not_negative(weight_decay, "weight_decay")
+    check_not_negative(eps, "eps")
+    for beta in betas:
+        check_dropout(beta, "each of betas")
     groups = decay_groups(parameters, weight_decay)
     on_cpu = all(p.device.type == "cpu" for _, p in parameters)
     # The fused step is as exact, and on CPU several times as fast; on GPU Lightning cannot clip beside it.

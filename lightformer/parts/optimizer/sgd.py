@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lightformer.checks import check_not_negative
 from lightformer.optimizer import NamedParameters, decay_groups
 from lightformer.registry import register
 
@@ -26,4 +27,7 @@ def sgd(
         momentum: share of the last step that is repeated
         weight_decay: added to the gradient of each matrix, times its weights
     """
+    check_not_negative(lr, "lr")
+    check_not_negative(momentum, "momentum")
+    check_not_negative(weight_decay, "weight_decay")
     return torch.optim.SGD(decay_groups(parameters, weight_decay), lr=lr, momentum=momentum)

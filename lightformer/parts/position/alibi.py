@@ -22,15 +22,14 @@ class AlibiPosition(Position):
     Paper: Press et al., 2022, arXiv:2108.12409
     """
 
-    slopes: Tensor
-
     def __init__(self, dims: Dimensions, /) -> None:
         super().__init__()
-        self.register_buffer("slopes", torch.tensor(_slopes(dims.num_heads)), persistent=False)
+        self.slopes = _slopes(dims.num_heads)  # no buffer: a model that is cast would round them
 
     def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
         distance = (query_positions[:, None, :, None] - key_positions[:, None, None, :]).abs()
-        return -self.slopes[:, None, None] * distance  # (batch or 1, heads, query, key)
+        slopes = torch.tensor(self.slopes, device=distance.device, dtype=torch.float32)
+        return -slopes[:, None, None] * distance  # (batch or 1, heads, query, key)
 
 
 def _slopes(num_heads: int) -> list[float]:
