@@ -29,7 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if bad := not_finite(checkpoint.get("state_dict", {})):
             raise NonFiniteError(
                 f"The weights are not finite, first in {bad[0]}, and are not saved; the checkpoints are as before. "
-                f"Lower optimizer.lr, or set trainer.gradient_clip_val to 1.0."
+                f"Lower --model.optimizer.lr, or give it a longer warm-up (--model.schedule.warmup_steps)."
             )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     assert done.code == 6, done.err
     assert done.error.startswith("error: The gradient is not finite at step 5, first in ")
     assert done.error.endswith(
-        "; the weights and the checkpoints are as before. Lower optimizer.lr, or set trainer.gradient_clip_val to 1.0."
+        "; the weights and the checkpoints are as before. Lower --model.optimizer.lr, or give it a longer "
+        "warm-up (--model.schedule.warmup_steps)."
     )
     assert "Traceback" not in done.err
     for path in tmp_path.rglob("*.ckpt"):
@@ -62,7 +63,7 @@ def test_weights_that_are_not_finite_are_not_saved(
     assert done.code == 6, done.err
     assert done.error == (
         "error: The weights are not finite, first in head.bias, and are not saved; the checkpoints are as before. "
-        "Lower optimizer.lr, or set trainer.gradient_clip_val to 1.0."
+        "Lower --model.optimizer.lr, or give it a longer warm-up (--model.schedule.warmup_steps)."
     )
     found = [
         torch.load(path, weights_only=True)["global_step"] for path in tmp_path.rglob("*.ckpt")

@@ -11,9 +11,10 @@ import torch
 from tests.e2e.harness import ROOT, TINY, Done, apart, events, here, run_folder, scalars
 
 OVERLAYS = ROOT / "configs" / "trainer"
-STEPS = (
-    "--trainer.max_steps 4 --trainer.val_check_interval 4 --model.schedule.warmup_steps 0".split()
-)
+STEPS = """
+    --trainer.max_steps 4 --trainer.val_check_interval 4 --trainer.limit_val_batches 1.0
+    --model.schedule.warmup_steps 0
+""".split()
 TWO = {
     "ddp": ["--trainer.accelerator", "cpu", "--trainer.devices", "2"],
     "fsdp": ["--trainer.accelerator", "cpu"],

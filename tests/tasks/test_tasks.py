@@ -21,6 +21,7 @@ from lightformer.tasks import (
     SequenceClassification,
     Task,
 )
+from lightformer.tasks.evaluation import confusion_table
 from lightformer.vocabulary import Vocabulary
 from tests.tasks import steps
 from tests.variants import close
@@ -225,8 +226,10 @@ def test_the_confusion_matrix_counts() -> None:
     for label, guess in zip(labels, scores.argmax(dim=-1), strict=True):
         expected[label, guess] += 1
     assert found.equal(expected)
-    assert confusion_table(found, model.vocabulary.labels).splitlines()[0] == "| right \\ predicted | cat | dog | fox | owl |"
-    assert confusion_table(found, model.vocabulary.labels).splitlines()[2].startswith(f"| **cat** | {expected[0, 0]} | ")
+    table = confusion_table(found, model.vocabulary.labels).splitlines()
+    assert table[0] == "| right \\ predicted | cat | dog | fox | owl |"
+    assert table[2].startswith(f"| **cat** | {expected[0, 0]} | ")
+    assert confusion_table(found, ("a|b", "c", "d", "e")).splitlines()[0].count(" | ") == 4
 
 
 @pytest.mark.parametrize("cls", [MaskedLM, BertPretraining])

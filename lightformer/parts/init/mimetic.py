@@ -42,6 +42,6 @@ class MimeticInit(Init):
 
     def _match(self, query: Tensor, key: Tensor) -> None:
         """Each key head starts as the first of the query heads that it serves."""
-        heads = query.unflatten(0, (-1, self.dims.head_dim))  # (heads, head_dim, hidden)
-        kv_heads = key.unflatten(0, (-1, self.dims.head_dim))
+        heads = query.view(-1, self.dims.head_dim, query.shape[1])  # (heads, head_dim, hidden)
+        kv_heads = key.view(-1, self.dims.head_dim, key.shape[1])
         kv_heads.copy_(heads[:: len(heads) // len(kv_heads)])
