@@ -17,6 +17,12 @@ def as_text(text: str) -> str:
     return text.replace("<", "&lt;").replace("\n", " ⏎ ")
 
 
+def _word(tokenizer: Any, token: int) -> str:
+    """One token; white space as a mark that can be seen."""
+    piece = tokenizer.decode([token])
+    return as_text(piece.strip()) or ("⏎" if "\n" in piece else "␣")
+
+
 def _tokens(row: Tensor, batch: dict[str, Any], number: int) -> Tensor:
     mask = batch.get("attention_mask")
     return row if mask is None else row[mask[number]]
@@ -38,8 +44,8 @@ def masked_tokens(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) 
                 continue
             pieces.append(as_text(tokenizer.decode(run)))
             run = []
-            right = as_text(tokenizer.decode([label]).strip())
-            guess = as_text(tokenizer.decode([int(predicted[place])]).strip())
+            right = _word(tokenizer, label)
+            guess = _word(tokenizer, int(predicted[place]))
             same = int(predicted[place]) == label
             pieces.append(f"**{right}**" if same else f"✗ {guess} (*{right}*)")
         pieces.append(as_text(tokenizer.decode(run)))
