@@ -17,6 +17,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lightformer
+from lightformer import importing, plugins
 from lightformer.cli.main import main
 
 ROOT = Path(lightformer.__file__).parents[1]
@@ -135,10 +136,19 @@ def saved_by(checkpoint: Path, path: Path, change: Callable[[dict[str, Any]], An
 def _inside(folder: Path) -> Iterator[None]:
     before, path, environment = Path.cwd(), list(sys.path), dict(os.environ)
     os.chdir(folder)
+    _forget_plugins()  # a new process knows none
     try:
         yield
     finally:
+        _forget_plugins()
         os.chdir(before)
         sys.path[:] = path
         os.environ.clear()
         os.environ.update(environment)
+
+
+def _forget_plugins() -> None:
+    plugins._loaded.clear()
+    importing._imported.clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == importing.PACKAGE]:
+        del sys.modules[name]

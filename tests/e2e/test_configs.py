@@ -73,7 +73,7 @@ def test_it_learns_and_says_what(fits: Fits, config: Path) -> None:
     if (
         config.stem == "nsp"
     ):  # whose secret takes hundreds of steps; until then it stays near chance
-        assert after < math.log(2) + 0.1
+        assert after < math.log(2) + 0.3
     else:
         assert after < before + 0.01
     first, *_, learnt, where, how = done.out.splitlines()
