@@ -39,6 +39,8 @@ STEPS = """
     --trainer.max_steps 8 --trainer.val_check_interval 4 --model.schedule constant --model.schedule.warmup_steps 0
     --model.optimizer.lr 3e-3
 """.split()
+GENTLY = {"nsp": ("--model.optimizer.lr", "1e-4")}
+"""Larger weights to start from want smaller steps."""
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 Fits = Callable[[Path], tuple[Done, Path]]
 
@@ -57,7 +59,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Fits:
 
     @cache
     def fit(config: Path) -> tuple[Done, Path]:
-        done = here(*words(config, cache_dir), *STEPS, cwd=cwd)
+        done = here(*words(config, cache_dir), *STEPS, *GENTLY.get(config.stem, ()), cwd=cwd)
         return done, run_folder(done, cwd)
 
     return fit
@@ -70,12 +72,7 @@ def test_it_learns_and_says_what(fits: Fits, config: Path) -> None:
     losses = scalars(run, "train/loss")
     assert len(losses) == 8
     before, after, *_ = scalars(run, "val/loss")
-    if (
-        config.stem == "nsp"
-    ):  # whose secret takes hundreds of steps; until then it stays near chance
-        assert after < math.log(2) + 0.3
-    else:
-        assert after < before + 0.01
+    assert after < before + 0.01
     first, *_, learnt, where, how = done.out.splitlines()
     assert first == f"run: {run.relative_to(run.parents[2])}"
     assert learnt.startswith("learnt in 8 steps: val/")
