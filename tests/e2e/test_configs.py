@@ -37,10 +37,9 @@ LOSS_OF_WORDS = {
 
 STEPS = """
     --trainer.max_steps 8 --trainer.val_check_interval 4 --model.schedule constant --model.schedule.warmup_steps 0
-    --model.optimizer.lr 3e-3
 """.split()
-GENTLY = {"nsp": ("--model.optimizer.lr", "1e-4")}
-"""Larger weights to start from want smaller steps."""
+LR = {"nsp": 1e-4}
+"""The rate of a config whose weights start larger, and which therefore wants smaller steps."""
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 Fits = Callable[[Path], tuple[Done, Path]]
 
@@ -49,7 +48,12 @@ def words(config: Path, cache_dir: Path) -> list[str]:
     """How a config is tried: small, and with all that it needs."""
     text = config.read_text()
     needed = [word for name, more in NEEDS.items() if f"name: {name}" in text for word in more]
-    return ["fit", "--config", str(config), "--data.cache_dir", str(cache_dir), *needed, *TINY]
+    given = ["fit", "--config", str(config), "--data.cache_dir", str(cache_dir), *needed, *TINY]
+    return [*given, *STEPS, "--model.optimizer.lr", str(rate(config))]
+
+
+def rate(config: Path) -> float:
+    return LR.get(config.stem, 3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Fits:
 
     @cache
     def fit(config: Path) -> tuple[Done, Path]:
-        done = here(*words(config, cache_dir), *STEPS, *GENTLY.get(config.stem, ()), cwd=cwd)
+        done = here(*words(config, cache_dir), cwd=cwd)
         return done, run_folder(done, cwd)
 
     return fit
@@ -107,7 +111,7 @@ def test_it_is_recorded_for_tensorboard(fits: Fits, config: Path) -> None:
     assert any("accuracy" in name for name in tags["scalars"])
     text = {name.removesuffix("/text_summary") for name in tags["tensors"]}
     assert {"predictions", "config"} <= text
-    assert scalars(run, "train/lr") == [pytest.approx(3e-3)] * 8
+    assert scalars(run, "train/lr") == [pytest.approx(rate(config))] * 8
     if loss := LOSS_OF_WORDS.get(
         torch.load(run / "checkpoints" / "best.ckpt")["lightformer"]["task"]
     ):
@@ -160,7 +164,7 @@ assert not {"lightformer", "lightning"} & set(sys.modules)
 
 @every_config
 def test_bfloat16(fits: Fits, config: Path, cache_dir: Path, tmp_path: Path) -> None:
-    short = [*STEPS, "--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
+    short = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
     done = here(
         *words(config, cache_dir), *short, "--trainer.precision", "bf16-mixed", cwd=tmp_path
     )
@@ -175,9 +179,7 @@ def test_accumulated_batches_give_the_same_losses(
     fits: Fits, cache_dir: Path, tmp_path: Path
 ) -> None:
     config = ROOT / "configs" / "mlm.yaml"
-    done = here(
-        *words(config, cache_dir), *STEPS, "--trainer.accumulate_grad_batches", "2", cwd=tmp_path
-    )
+    done = here(*words(config, cache_dir), "--trainer.accumulate_grad_batches", "2", cwd=tmp_path)
     run = run_folder(done, tmp_path)
     assert scalars(run, "train/loss") == pytest.approx(
         scalars(fits(config)[1], "train/loss"), abs=1e-4
