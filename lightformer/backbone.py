@@ -41,20 +41,25 @@ class Backbone(nn.Module):
             raise ConfigError(f"vocab_size must be at least 1, but is {vocab_size}.")
         self.config = config
         self.is_causal = bool(config.is_causal) if is_causal is None else is_causal
+        width = config.embedding_dimensions().hidden_size
         self.embeddings = Embeddings(
             vocab_size,
             config.num_segments,
+            width,
             config.hidden_size,
-            norm=self._new_norm() if config.norm_embeddings else None,
-            scale=config.hidden_size**0.5 if config.scale_embeddings else 1.0,
+            norm=config.norm(width) if config.norm_embeddings else None,
+            scale=width**0.5 if config.scale_embeddings else 1.0,
             dropout=config.dropout,
         )
         # The first acts on the embeddings. Layers with the same position share it, and what it computes.
         specs = [config.layer(i).position for i in range(config.num_layers)]
         kinds = list(dict.fromkeys([config.position, *specs]))
-        self.positions = nn.ModuleList(spec(config.dimensions()) for spec in kinds)
+        self.positions = nn.ModuleList(spec(config.embedding_dimensions()) for spec in kinds)
         self._position_of_layer = [kinds.index(spec) for spec in specs]
-        self.blocks = nn.ModuleList(self._block(i, has_memory) for i in range(config.num_layers))
+        firsts = [config.first_of_group(i) for i in range(config.num_layers)]
+        distinct = list(dict.fromkeys(firsts))
+        self.blocks = nn.ModuleList(self._block(i, has_memory) for i in distinct)
+        self._block_of_layer = [distinct.index(first) for first in firsts]
         layers = self.layers()
         self.norm = layers[-1].final_norm(self._new_norm) if layers else self._new_norm()
         self._cross_position = NoPosition(config.dimensions())
@@ -64,8 +69,8 @@ class Backbone(nn.Module):
         return self.config.norm(self.config.hidden_size)
 
     def layers(self) -> list[Block]:
-        """Returns the blocks, from the first to the last."""
-        return [cast(Block, layer) for layer in self.blocks]
+        """Returns the block of each layer, from the first to the last; layers of a group have the same one."""
+        return [cast(Block, self.blocks[i]) for i in self._block_of_layer]
 
     @property
     def position(self) -> Position:
@@ -100,7 +105,16 @@ class Backbone(nn.Module):
         return self.position.longest
 
     def new_cache(self) -> Cache | None:
-        """Returns an empty memory, for `forward`; None where an attention has none."""
+        """Returns an empty memory, for `forward`; None where an attention has none.
+
+        Raises:
+            ConfigError: the backbone is not causal.
+        """
+        if not self.is_causal:
+            raise ConfigError(
+                "A cache needs a causal backbone, but this one looks to both sides, so that each new token changes "
+                "what is known of all before it; set is_causal to true, or read all tokens again at each step."
+            )
         layers = self.layers()
         crossed = [layer.cross_attention for layer in layers if layer.cross_attention is not None]
         own = [layer.attention.new_cache() for layer in layers]
@@ -124,10 +138,15 @@ class Backbone(nn.Module):
         rule: MaskRule | None = None,
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
+        memory_document_ids: Tensor | None = None,
         cache: Cache | None = None,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
         """Returns hidden states, (batch, seq, hidden).
+
+        An id that is out of range is refused by a sentence on the CPU. A GPU stops the whole process at it, as a look
+        at each batch would slow training, and a compiled model raises an error of torch's: run such a batch on the
+        CPU, not compiled, to be told which id it is.
 
         Args:
             input_ids: (batch, seq)
@@ -139,6 +158,8 @@ class Backbone(nn.Module):
             rule: any further condition on who looks at whom
             memory: (batch, key, hidden), hidden states of another sequence
             memory_mask: (batch, key), False or 0 on its padding
+            memory_document_ids: (batch, key), where the memory is packed too: a document of `document_ids` sees
+                the memory of the same id; packed rows need it, so that none sees the memory of another
             cache: from `new_cache`; it is filled, and later calls go on where it ends
             weights: an empty list, to which the layers append their attention weights
         """
@@ -174,9 +195,11 @@ class Backbone(nn.Module):
             key_positions=key_positions,
             weights=weights,
         )
-        crossed = self._cross_context(memory, memory_mask, position_ids)
+        crossed = self._cross_context(
+            memory, memory_mask, position_ids, document_ids, memory_document_ids
+        )
         states = self.embeddings(input_ids, token_type_ids, position_ids, self.position)
-        for i, layer in enumerate(self.blocks):
+        for i, layer in enumerate(self.layers()):
             own = context.for_layer(self._position(i), cache.layers[i] if cache else None)
             if crossed is not None:
                 kept = cache.cross_layers[i] if cache else None
@@ -188,12 +211,29 @@ class Backbone(nn.Module):
         return self.norm(states)  # (batch, seq, hidden)
 
     def _cross_context(
-        self, memory: Tensor | None, memory_mask: Tensor | None, position_ids: Tensor
+        self,
+        memory: Tensor | None,
+        memory_mask: Tensor | None,
+        position_ids: Tensor,
+        document_ids: Tensor | None,
+        memory_document_ids: Tensor | None,
     ) -> AttentionContext | None:
+        if memory is None and memory_document_ids is not None:
+            raise ConfigError("There are memory_document_ids, but no memory; give memory as well.")
         if memory is None:
             return None
+        if (document_ids is None) != (memory_document_ids is None):
+            given = "document_ids" if memory_document_ids is None else "memory_document_ids"
+            raise ConfigError(
+                "Where rows are packed, each document sees the memory of its own, which takes document_ids and "
+                f"memory_document_ids, but only {given} were given; give both, or neither."
+            )
         return AttentionContext(
-            mask=AttentionMask(is_token=memory_mask),
+            mask=AttentionMask(
+                is_token=memory_mask,
+                query_documents=document_ids,
+                key_documents=memory_document_ids,
+            ),
             position=self._cross_position,
             query_positions=position_ids,
             key_positions=torch.arange(memory.shape[1], device=memory.device)[None],

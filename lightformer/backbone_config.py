@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from lightformer import attention, block, feedforward, init, norm, position
@@ -46,7 +46,11 @@ class BackboneConfig:
 
     Args:
         hidden_size: width of the residual stream
-        num_layers: number of blocks
+        num_layers: number of layers, one after another
+        num_layer_groups: number of blocks with weights of their own, a divisor of num_layers: layers in a row
+            share one, and 1 makes all layers the same (ALBERT, arXiv:1909.11942); each layer has its own by default
+        embedding_size: width of token, segment and position vectors; a linear map leads from them to hidden_size,
+            and in a head back, which saves weights where the vocabulary is large (ALBERT); hidden_size by default
         num_heads: number of attention heads
         head_dim: width of a head; hidden_size / num_heads by default
         intermediate_size: width inside the feed-forwards; 4 * hidden_size by default
@@ -54,7 +58,7 @@ class BackboneConfig:
         num_segments: number of token types, 2 for pairs of texts; 0 for none
         is_causal: whether a position sees only what stands before it; the task decides by default
         dropout: probability of dropping an element of the embeddings, and of what each part adds
-        scale_embeddings: whether token vectors are multiplied by sqrt(hidden_size)
+        scale_embeddings: whether token vectors are multiplied by the root of their width
         norm_embeddings: whether the sum of the embeddings is normalised
         attention: how positions look at one another
         position: how positions are told apart
@@ -67,6 +71,8 @@ class BackboneConfig:
 
     hidden_size: int = 256
     num_layers: int = 4
+    num_layer_groups: int | None = None
+    embedding_size: int | None = None
     num_heads: int = 4
     head_dim: int | None = None
     intermediate_size: int | None = None
@@ -93,7 +99,39 @@ class BackboneConfig:
         check_dropout(self.dropout)
         if self.num_segments < 0:
             raise ConfigError(f"num_segments must not be negative, but is {self.num_segments}.")
+        for name in ("embedding_size", "num_layer_groups"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise ConfigError(f"{name} must be at least 1, but is {number}.")
         self.dimensions()
+        self._check_groups()
+
+    def _check_groups(self) -> None:
+        if self.num_layer_groups is None:
+            return
+        if self.num_layers % self.num_layer_groups:
+            raise ConfigError(
+                f"num_layers must be a multiple of num_layer_groups, but {self.num_layers} is not one of "
+                f"{self.num_layer_groups}."
+            )
+        for layer in range(self.num_layers):
+            first = self.first_of_group(layer)
+            own, shared = self.layer(layer), self.layer(first)
+            for part in LayerParts._fields:
+                if getattr(own, part) != getattr(shared, part):
+                    raise ConfigError(
+                        f"Layers of a group share one block, but the pattern gives layers {first} and {layer} of a "
+                        f"group a different {part}; leave out pattern or num_layer_groups, or let the pattern "
+                        "change only from group to group."
+                    )
+
+    def first_of_group(self, layer: int) -> int:
+        """Returns the first of the layers that share a block with this one; without groups, itself.
+
+        A part that knows its depth is told that of this layer.
+        """
+        if self.num_layer_groups is None:
+            return layer
+        return layer - layer % (self.num_layers // self.num_layer_groups)
 
     def dimensions(self, layer: int = 0) -> Dimensions:
         """Returns the sizes that each part of a layer is given."""
@@ -109,6 +147,10 @@ class BackboneConfig:
             max_seq_len=self.max_seq_len,
             layer=layer,
         )
+
+    def embedding_dimensions(self) -> Dimensions:
+        """Returns the sizes that a position is given: its hidden_size is the width of what it is added to."""
+        return replace(self.dimensions(), hidden_size=self.embedding_size or self.hidden_size)
 
     def layer(self, number: int) -> LayerParts:
         """Returns which parts one layer is made of."""

@@ -19,9 +19,12 @@ class TokenHead(nn.Module):
 
     Args:
         embedding: of the tokens; its matrix is the head's where `tied`
+        hidden_size: width of the hidden states, the embedding's by default; from another one a linear map
+            leads to the embedding's, whether `tied` or not
         tied: whether the head shares the embedding's matrix
         bias: whether each token has a score of its own
-        norm: where it is given, a linear map, a nonlinearity and this norm come first, as in BERT
+        norm: of the embedding's width; where it is given, a linear map, a nonlinearity and this norm come
+            first, as in BERT
         activation: that nonlinearity
     """
 
@@ -29,17 +32,22 @@ class TokenHead(nn.Module):
         self,
         embedding: nn.Embedding,
         *,
+        hidden_size: int | None = None,
         tied: bool = True,
         bias: bool = False,
         norm: Norm | None = None,
         activation: Activation = "gelu",
     ) -> None:
         super().__init__()
-        vocab_size, hidden_size = embedding.weight.shape
-        self.dense = nn.Linear(hidden_size, hidden_size) if norm is not None else None
+        vocab_size, embedding_size = embedding.weight.shape
+        hidden_size = embedding_size if hidden_size is None else hidden_size
+        changes = norm is not None
+        self.dense = None
+        if changes or hidden_size != embedding_size:
+            self.dense = nn.Linear(hidden_size, embedding_size, bias=changes)
         self.activation = activation_function(activation)
         self.norm = norm
-        self.decoder = None if tied else nn.Linear(hidden_size, vocab_size, bias=False)
+        self.decoder = None if tied else nn.Linear(embedding_size, vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
         self._embedding = (
             embedding,
@@ -47,8 +55,10 @@ class TokenHead(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """From (..., hidden) to (..., vocab_size)."""
-        if self.dense is not None and self.norm is not None:
-            hidden_states = self.norm(self.activation(self.dense(hidden_states)))
+        if self.dense is not None:
+            hidden_states = self.dense(hidden_states)
+        if self.norm is not None:
+            hidden_states = self.norm(self.activation(hidden_states))
         weight = self._embedding[0].weight if self.decoder is None else self.decoder.weight
         return F.linear(hidden_states, weight, self.bias)
 

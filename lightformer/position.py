@@ -58,9 +58,12 @@ class Position(nn.Module, ABC):
 
     def acts_in_attention(self) -> bool:
         """Whether it acts on queries, keys or scores, and so needs an attention that lets it."""
+        return type(self).rotate != Position.rotate or self.acts_on_scores()
+
+    def acts_on_scores(self) -> bool:
+        """Whether it adds to the scores of queries and keys, and so needs an attention that has scores."""
         own, none = type(self), Position
-        hooks = (own.rotate, own.bias, own.content_bias)
-        return hooks != (none.rotate, none.bias, none.content_bias)
+        return (own.bias, own.content_bias) != (none.bias, none.content_bias)
 
 
 class NoPosition(Position):

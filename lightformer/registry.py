@@ -23,17 +23,20 @@ import importlib
 import inspect
 import pkgutil
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from lightformer.errors import ConfigError, PluginError, did_you_mean
 from lightformer.importing import current_source, import_source
+from lightformer.signature import RESERVED, options_of
 
 T = TypeVar("T")
+Options = Mapping[str, Any]
 
 KINDS = (
     "attention",
     "position",
+    "scaling",
     "feedforward",
     "norm",
     "block",
@@ -45,7 +48,6 @@ KINDS = (
 )
 """Every kind of part. The contract of kind K, and the namespace of its specs, is `lightformer.K`."""
 
-RESERVED = {"name", "class_path", "init_args"}  # how a config spells the part itself
 
 _contracts: dict[str, type[Spec]] = {}
 _specs: dict[str, dict[str, type[Spec]]] = {kind: {} for kind in KINDS}
@@ -69,6 +71,8 @@ class Spec(abc.ABC):
     """`module:qualified name` of the part."""
     source: ClassVar[str | None]
     """The plugin that registered it, as given to `import_source`; None for a plain import."""
+    forms: ClassVar[tuple[Options, ...]]
+    """Options, as plain data, with which `lightformer.testing` tries the part."""
 
     def __init_subclass__(cls, *, kind: str | None = None, builds: type | None = None) -> None:
         super().__init_subclass__()
@@ -136,12 +140,14 @@ def contract(kind: str) -> type[Spec]:
     return _contracts[kind]
 
 
-def register(kind: str, name: str) -> Callable[[T], T]:
+def register(kind: str, name: str, *, forms: Iterable[Options] = ({},)) -> Callable[[T], T]:
     """Makes a class or function available under a short name. Use it as a decorator.
 
     Args:
         kind: one of `KINDS`
         name: how it is called in configs, on the command line and in Python
+        forms: options, as a config would hold them, with which `lightformer plugins check` and the matrix try
+            the part; needed where an option has no default, and useful where one changes what the part does
 
     Raises:
         PluginError: the name is taken by another module, or the part does not fulfil its contract.
@@ -149,32 +155,46 @@ def register(kind: str, name: str) -> Callable[[T], T]:
     base = contract(kind)
 
     def decorate(part: T) -> T:
-        _add(base, name, typing.cast("Callable[..., Any]", part))
+        _add(base, make_spec(kind, name, typing.cast("Callable[..., Any]", part), forms))
         return part
 
     return decorate
 
 
-def _add(base: type[Spec], name: str, part: Callable[..., Any]) -> None:
-    label = f"{base.kind} {name!r}"
+def _add(base: type[Spec], spec: type[Spec]) -> None:
+    label = f"{base.kind} {spec.name!r}"
+    old = _specs[base.kind].get(spec.name)
+    if old is not None and old.origin != spec.origin:
+        raise PluginError(
+            f"{spec.origin} registers {label}, but {old.origin} has that name already. "
+            f"Rename one of the two."
+        )
+    _specs[base.kind][spec.name] = spec
+
+
+def make_spec(
+    kind: str, name: str, part: Callable[..., Any], forms: Iterable[Options] = ({},)
+) -> type[Spec]:
+    """Returns the spec class of a part, without registering it; see `register`."""
+    base = contract(kind)
+    label = f"{kind} {name!r}"
     origin = f"{part.__module__}:{part.__qualname__}"
     if not name.isidentifier() or name in RESERVED or name.startswith("_"):
         raise PluginError(
-            f"{label} ({origin}) cannot be registered: a name is a word like 'my_{base.kind}', "
+            f"{label} ({origin}) cannot be registered: a name is a word like 'my_{kind}', "
             f"and none of {', '.join(sorted(RESERVED))}."
         )
-    old = _specs[base.kind].get(name)
-    if old is not None and old.origin != origin:
-        raise PluginError(
-            f"{origin} registers {label}, but {old.origin} has that name already. "
-            f"Rename one of the two."
-        )
     _check_contract(base, label, part)
-    fields = _options(label, part)
+    fields, tried = options_of(label, part), tuple(forms)
+    known = [option for option, *_ in fields]
+    for option in (option for form in tried for option in form):
+        if option not in known:
+            hint = did_you_mean(option, known, "Its options")
+            raise PluginError(f"{label}: a form of it has {option!r}, which is no option.{hint}")
     docs = [inspect.getdoc(part)]
     if inspect.isclass(part) and "__init__" in vars(part):
         docs.append(inspect.getdoc(part.__init__))
-    spec = dataclasses.make_dataclass(
+    return dataclasses.make_dataclass(
         name,
         fields,
         bases=(base,),
@@ -183,14 +203,14 @@ def _add(base: type[Spec], name: str, part: Callable[..., Any]) -> None:
         namespace={
             "__call__": _build,
             "__doc__": "\n\n".join(dict.fromkeys(doc for doc in docs if doc)),
-            "__module__": f"lightformer.{base.kind}",
+            "__module__": f"lightformer.{kind}",
             "name": name,
             "part": part if inspect.isclass(part) else staticmethod(part),
             "origin": origin,
             "source": current_source(),
+            "forms": tried,
         },
     )
-    _specs[base.kind][name] = spec
 
 
 def _check_contract(base: type[Spec], label: str, part: Callable[..., Any]) -> None:
@@ -206,48 +226,6 @@ def _check_contract(base: type[Spec], label: str, part: Callable[..., Any]) -> N
             f"{label} must define {', '.join(lacks)}, as lightformer.{base.kind}."
             f"{base.builds.__name__} says, but {part.__qualname__} does not."
         )
-
-
-def _options(label: str, part: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
-    """The keyword-only parameters of a part, as fields of its spec."""
-    function = part.__init__ if inspect.isclass(part) else part
-    try:
-        hints = typing.get_type_hints(function)
-    except NameError as error:
-        raise PluginError(
-            f"{label}: the type of an option is not importable ({error}); "
-            f"import it at the top of the module, and not under TYPE_CHECKING."
-        ) from error
-    fields = []
-    for p in inspect.signature(part).parameters.values():
-        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            raise PluginError(
-                f"{label}: options must be spelt out, but its signature has *{p.name}; "
-                f"name each option after a bare *."
-            )
-        if p.kind is p.POSITIONAL_OR_KEYWORD:
-            raise PluginError(
-                f"{label}: {p.name!r} is neither given by the model nor an option; put a / after "
-                f"what the model gives, and a * before the options."
-            )
-        if p.kind is p.KEYWORD_ONLY:
-            if p.name in RESERVED:
-                raise PluginError(
-                    f"{label}: an option cannot be called {p.name!r}, which names the part itself "
-                    f"in a config; rename it."
-                )
-            if p.name not in hints:
-                raise PluginError(
-                    f"{label}: option {p.name!r} has no type; annotate it, as in {p.name}: float."
-                )
-            if type(p.default).__hash__ is None:
-                raise PluginError(
-                    f"{label}: option {p.name!r} has a default that can be changed, {p.default!r}; "
-                    f"give a tuple or None."
-                )
-            default = {} if p.default is p.empty else {"default": p.default}
-            fields.append((p.name, hints[p.name], dataclasses.field(**default)))
-    return fields
 
 
 def names(kind: str) -> list[str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
 from lightformer.attention import Attention, AttentionContext
 from lightformer.cache import KeyValueCache
-from lightformer.checks import check_dropout
+from lightformer.checks import check_dropout, check_positive
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
-from lightformer.kernels import attend, attention_weights
+from lightformer.kernels import Scores, attend, attention_weights
+from lightformer.norm import NormSpec
 from lightformer.position import Position
+
+Gate = Literal["element", "head"]
 
 
 class SoftmaxAttention(Attention):
@@ -22,8 +28,12 @@ class SoftmaxAttention(Attention):
         dims: sizes of the model
         num_kv_heads: number of key and value heads, a divisor of the number of heads; all by default
         window: how far a query sees, see `AttentionMask.window`
-        bias: whether the four projections have a bias
+        bias: whether the projections have a bias
         dropout: probability of dropping an attention weight
+        qk_norm: normalises each query and each key
+        softcap: bounds the scores by softcap * tanh(score / softcap)
+        sink: whether each head may look at nothing, with a learned score for it
+        gate: multiplies what the heads have gathered by the sigmoid of a linear map of their input
     """
 
     def __init__(
@@ -35,6 +45,10 @@ class SoftmaxAttention(Attention):
         window: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
+        qk_norm: NormSpec | None = None,
+        softcap: float | None = None,
+        sink: bool = False,
+        gate: Gate | None = None,
     ) -> None:
         super().__init__()
         num_kv_heads = dims.num_heads if num_kv_heads is None else num_kv_heads
@@ -45,19 +59,30 @@ class SoftmaxAttention(Attention):
             )
         if window is not None and window < 1:
             raise ConfigError(f"window must be at least 1 token, but is {window}.")
+        if softcap is not None:
+            check_positive(softcap, "softcap")
         check_dropout(dropout)
         self.num_heads, self.num_kv_heads = dims.num_heads, num_kv_heads
-        self.window, self.dropout = window, dropout
+        self.window, self.dropout, self.softcap = window, dropout, softcap
         self.query = nn.Linear(dims.hidden_size, dims.num_heads * dims.head_dim, bias)
         self.key = nn.Linear(dims.hidden_size, num_kv_heads * dims.head_dim, bias)
         self.value = nn.Linear(dims.hidden_size, num_kv_heads * dims.head_dim, bias)
         self.output = nn.Linear(dims.num_heads * dims.head_dim, dims.hidden_size, bias)
+        self.query_norm = None if qk_norm is None else qk_norm(dims.head_dim)
+        self.key_norm = None if qk_norm is None else qk_norm(dims.head_dim)
+        self.sink = nn.Parameter(torch.zeros(dims.num_heads)) if sink else None
+        width = {"element": dims.num_heads * dims.head_dim, "head": dims.num_heads}
+        self.gate = None if gate is None else nn.Linear(dims.hidden_size, width[gate], bias)
 
     def forward(self, hidden_states: Tensor, context: AttentionContext) -> Tensor:
         query = _split(self.query(hidden_states), self.num_heads)
+        if self.query_norm is not None:
+            query = self.query_norm(query)
         query = context.position.rotate(query, context.query_positions)
         key, value, key_start = self._keys_and_values(hidden_states, context)
         attended = self.attend(query, key, value, context, key_start)
+        if self.gate is not None:
+            attended = attended * _split(self.gate(hidden_states).sigmoid(), self.num_heads)
         return self.output(attended.transpose(1, 2).flatten(2))  # (batch, query, hidden)
 
     def attend(
@@ -74,12 +99,16 @@ class SoftmaxAttention(Attention):
         """
         own_sequence = context.memory is None  # a window counts in one sequence, not across two
         mask = context.mask.within(self.window if own_sequence else None)
-        bias = context.bias(query, key, key_start)
+        scores = Scores(
+            mask=mask,
+            bias=context.bias(query, key, key_start),
+            softcap=self.softcap,
+            sink=self.sink,
+            key_start=key_start,
+        )
         if context.weights is not None:
-            weights = attention_weights(query, key, mask=mask, bias=bias, key_start=key_start)
-            context.weights.append(weights)
-        dropout = self.dropout if self.training else 0.0
-        return attend(query, key, value, mask=mask, bias=bias, dropout=dropout, key_start=key_start)
+            context.weights.append(attention_weights(query, key, scores))
+        return attend(query, key, value, scores, dropout=self.dropout if self.training else 0.0)
 
     def check_position(self, position: Position) -> None:
         """Every position can act on dot products."""
@@ -100,6 +129,8 @@ class SoftmaxAttention(Attention):
         key = _split(self.key(source), self.num_kv_heads)
         value = _split(self.value(source), self.num_kv_heads)
         own = context.query_positions if context.memory is None else context.key_positions
+        if self.key_norm is not None:
+            key = self.key_norm(key)
         key = context.position.rotate(key, own)
         if isinstance(cache, KeyValueCache):
             return cache.append(key, value)

@@ -15,12 +15,12 @@ import lightformer
 ROOT = Path(lightformer.__file__).parent
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("importing", "paths", "checks", "vocabulary", "draws"),
+    ("importing", "paths", "checks", "vocabulary", "draws", "signature"),
     ("registry",),
     ("plain", "plugins"),
     ("catalogue",),
     ("dimensions", "activations", "masks", "cache", "kernels"),
-    ("position", "norm", "feedforward", "init", "optimizer", "schedule", "examples"),
+    ("position", "scaling", "norm", "feedforward", "init", "optimizer", "schedule", "examples"),
     ("attention", "block", "masking"),
     ("softmax_attention", "embeddings"),
     ("parts",),

@@ -1,6 +1,6 @@
 """Every registered part, with the options it needs, and models of small odd sizes out of them.
 
-A new part is tested with no edit here, unless it has an option without a default.
+A new part is tested with no edit here, in the forms that it was registered with.
 """
 
 from __future__ import annotations
@@ -13,26 +13,22 @@ import torch
 from lightformer import Backbone, BackboneConfig
 from lightformer.attention import Attention
 from lightformer.dimensions import Dimensions
+from lightformer.plain import from_plain
 from lightformer.position import Position
-from lightformer.registry import Spec, find, names
+from lightformer.registry import Spec, contract, find, names
 
 BATCH, SEQ, HIDDEN, HEADS, HEAD_DIM, INNER, LAYERS, LONGEST, VOCAB = 2, 7, 14, 6, 10, 13, 2, 23, 19
 
-OPTIONS: dict[tuple[str, str], list[dict[str, Any]]] = {
-    ("attention", "gqa"): [{"num_kv_heads": 2}, {"num_kv_heads": 1}],
-    ("attention", "sliding_window"): [{"window": 3}, {"window": 1, "num_kv_heads": 2}],
-    ("position", "rope"): [{}, {"pairs": "interleaved"}, {"partial": 0.4}],
-    ("optimizer", "adamw"): [{}],
-}
-"""The options with which a part is tested; a part without an entry is tested with its defaults."""
-
 
 def variants(kind: str) -> list[Any]:
-    """Returns parameters for pytest: specs of every registered part of a kind."""
+    """Returns parameters for pytest: specs of every registered part of a kind, in each of its forms."""
     return [
-        pytest.param(find(kind, name)(**options), id="-".join((name, *map(str, options.values()))))
+        pytest.param(
+            from_plain(contract(kind), {"name": name, **form}),
+            id="-".join((name, *(f"{option}={value}" for option, value in form.items()))),
+        )
         for name in names(kind)
-        for options in OPTIONS.get((kind, name), [{}])
+        for form in find(kind, name).forms
     ]
 
 

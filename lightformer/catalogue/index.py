@@ -194,10 +194,10 @@ def _registered_elsewhere(
 
 
 def _registration(node: ast.expr) -> tuple[str, str] | None:
-    """Kind and name of a `@register("kind", "name")`."""
+    """Kind and name of a `@register("kind", "name")`, whatever its forms."""
     if not isinstance(node, ast.Call) or src.dotted(node.func).split(".")[-1] != "register":
         return None
-    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    given = [*node.args, *(word.value for word in node.keywords if word.arg in ("kind", "name"))]
     values = [arg.value for arg in given if isinstance(arg, ast.Constant)]
     if len(values) != 2 or len(given) != 2:
         return None

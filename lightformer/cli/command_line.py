@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lightformer.cli.document import Document, Path_, parse_value, read_document
-from lightformer.cli.short_form import CHOICES, expand, shorten
+from lightformer.cli.short_form import choice_of, expand, shorten
 from lightformer.errors import CheckpointError, ConfigError
 from lightformer.paths import existing_checkpoint
 from lightformer.plugins import FOLDER, SWITCH
@@ -224,11 +224,11 @@ def _canonical(value: Any, key: str) -> Any:
     value = shorten(value, key)
     if isinstance(value, list):
         return [_canonical(item, key) for item in value]
-    if key in CHOICES and isinstance(value, str):
+    if choice_of(key) and isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
         return value
-    if key in CHOICES and isinstance(value.get("init_args"), dict):
+    if choice_of(key) and isinstance(value.get("init_args"), dict):
         value = {**{k: v for k, v in value.items() if k != "init_args"}, **value["init_args"]}
     return {k: _canonical(v, k) for k, v in value.items()}
 

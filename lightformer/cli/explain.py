@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from lightformer.catalogue.index import Catalogue, unknown
-from lightformer.cli.short_form import CHOICES
+from lightformer.cli.short_form import choice_of
 
 _NOISE = re.compile(
     r"Does not validate against any of the Union|^\s*Subtypes: |^\s*Errors:$"
@@ -41,8 +41,7 @@ def explain(message: str, catalogue: Catalogue) -> str:
     if m := re.search(r"Option '([\w.]+)' is not accepted", message):
         return f"--{key}: {owner or key} has no option {m[1]!r}."
     if m := re.search(r"Expected a dot import path string: ([\w.]+)", message):
-        kind = key.rpartition(".")[2]
-        if kind in CHOICES:
+        if kind := choice_of(key.rpartition(".")[2]):
             sentence = unknown(kind, m[1], catalogue.names(kind))
             return f"--{key}: {sentence[0].lower()}{sentence[1:]}"
         return (

@@ -18,6 +18,7 @@ from lightformer.catalogue.shapes import Shape, default_name, shape_of
 from lightformer.catalogue.signatures import Option
 from lightformer.cli.command_line import CommandLine, read_command_line, split
 from lightformer.cli.options import top_level
+from lightformer.cli.short_form import choice_of
 from lightformer.errors import ConfigError, did_you_mean
 from lightformer.registry import KINDS
 
@@ -118,8 +119,8 @@ def _at(path: list[str], line: CommandLine, catalogue: Catalogue) -> tuple[Shape
                 options = default.options
             else:
                 break
-    if path[-1] in KINDS:
-        return Shape(kind=path[-1]), ""
+    if kind := choice_of(path[-1]):
+        return Shape(kind=kind), ""
     raise ConfigError(
         f"There is no option {'.'.join(path)}; see lightformer fit --model.help NAME."
     )
@@ -158,8 +159,17 @@ def entry_text(entry: Entry, path: list[str] | None = None) -> str:
 def _usual_path(kind: str) -> list[str]:
     if kind in BASES:
         return [kind]
-    section = {"optimizer": "model", "schedule": "model", "examples": "data", "masking": "data"}
-    return [section[kind], kind] if kind in section else ["model", "backbone", kind]
+    return [*_PLACES.get(kind, "model.backbone").split("."), kind]
+
+
+_PLACES = {
+    "examples": "data",
+    "masking": "data",
+    "optimizer": "model",
+    "schedule": "model",
+    "scaling": "model.backbone.position",
+}
+"""Where a part is chosen, if not in the backbone."""
 
 
 def options_text(options: Iterable[Option], prefix: str) -> str:

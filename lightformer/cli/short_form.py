@@ -13,8 +13,11 @@ from typing import Any
 from lightformer.catalogue.index import BASES
 from lightformer.registry import KINDS
 
-CHOICES = frozenset((*KINDS, *BASES))
-"""The keys under which a name chooses something."""
+
+def choice_of(key: str) -> str:
+    """Returns what a key chooses: the kind `norm` for `norm` and for `qk_norm`, a task for `model`; or nothing."""
+    word = key if key in BASES else key.rpartition("_")[2]
+    return word if key in BASES or word in KINDS else ""
 
 
 def expand(value: Any, key: str = "") -> Any:
@@ -24,7 +27,7 @@ def expand(value: Any, key: str = "") -> Any:
     if not isinstance(value, dict):
         return value
     inner = {k: expand(v, k) for k, v in value.items()}
-    if key in CHOICES and isinstance(inner.get("name"), str):
+    if choice_of(key) and isinstance(inner.get("name"), str):
         name = inner.pop("name")
         return {"class_path": name, "init_args": inner} if inner else {"class_path": name}
     return inner
@@ -43,16 +46,16 @@ def shorten(value: Any, key: str = "") -> Any:
         return [shorten(item, key) for item in value]
     if not isinstance(value, dict):
         return value
-    if key in CHOICES and isinstance(value.get("class_path"), str):
+    if (kind := choice_of(key)) and isinstance(value.get("class_path"), str):
         options = {**value.get("init_args", {}), **value.get("dict_kwargs", {})}
-        name = short_name(value["class_path"], key)
+        name = short_name(value["class_path"], kind)
         return {"name": name, **{k: shorten(v, k) for k, v in options.items()}} if options else name
     return {k: shorten(v, k) for k, v in value.items()}
 
 
-def short_name(path: str, key: str) -> str:
+def short_name(path: str, kind: str) -> str:
     """Returns the name by which a class is chosen; that of another package keeps its path."""
-    if key in KINDS:
-        return path.removeprefix(f"lightformer.{key}.")
+    if kind in KINDS:
+        return path.removeprefix(f"lightformer.{kind}.")
     own = path.startswith(("lightformer.", "lightformer_plugins."))
     return path.rpartition(".")[2] if own else path

@@ -175,7 +175,8 @@ class Task(LightningModule, ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Lets what the user asks for now win over what the run began with, and says so."""
-        check_fits(self, checkpoint["state_dict"], "The checkpoint")
+        if "state_dict" in checkpoint:  # a strategy that shards has loaded the weights already
+            check_fits(self, checkpoint["state_dict"], "The checkpoint")
         if self._trainer is not None and self._trainer.state.fn == "fit":
             for line in take_new_options(checkpoint, self.hparams):
                 rank_zero_info(line)

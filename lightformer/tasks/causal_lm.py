@@ -41,7 +41,11 @@ class CausalLM(Task):
                 "CausalLM must not see what it predicts, but backbone.is_causal is false; set it to true, "
                 "or leave it out."
             )
-        self.head = TokenHead(self.backbone.embeddings.token, tied=tied)
+        self.head = TokenHead(
+            self.backbone.embeddings.token,
+            hidden_size=self.backbone.config.hidden_size,
+            tied=tied,
+        )
         self.keep(tied=tied)
         self.finish()
 

@@ -34,11 +34,13 @@ class MaskedLM(Task):
     def __init__(self, tied: bool = True, **options: Any) -> None:
         super().__init__(**options)
         config = self.backbone.config
+        embedding = self.backbone.embeddings.token
         self.head = TokenHead(
-            self.backbone.embeddings.token,
+            embedding,
+            hidden_size=config.hidden_size,
             tied=tied,
             bias=True,
-            norm=config.norm(config.hidden_size),
+            norm=config.norm(embedding.embedding_dim),
         )
         self.keep(tied=tied)
         self.finish()

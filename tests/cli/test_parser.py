@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lightformer import plugins
+from lightformer import attention, norm, plugins
 from lightformer.cli.main import main
 from lightformer.errors import ConfigError
+from lightformer.plain import to_plain
 from lightformer.tasks import Task
 
 TINY = """model:
@@ -103,6 +104,23 @@ def test_an_option_that_was_written_goes_along(config) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        ("={name: mha, qk_norm: {name: rms_norm, eps: 1e-3}}",),
+        (".qk_norm={name: rms_norm, eps: 1e-3}",),
+        (".qk_norm=rms_norm", ".qk_norm.eps=1e-3"),
+    ],
+    ids=range(3),
+)
+def test_a_part_may_choose_a_part(config, words) -> None:
+    path = "--model.backbone.attention"
+    values = config("fit -c x.yaml", *(path + word for word in words))
+    assert values["model"]["backbone"]["attention"] == to_plain(
+        attention.mha(qk_norm=norm.rms_norm(eps=1e-3))
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ("={name: gqa, num_kv_heads: 1, dropout: 5e-1}",),
         ("=gqa", ".num_kv_heads=1", ".dropout=.5"),
         ("=lightformer.attention.gqa", ".init_args.num_kv_heads=1", ".dropout=0.5"),
@@ -113,8 +131,9 @@ def test_an_option_that_was_written_goes_along(config) -> None:
 def test_every_way_to_write_a_choice_means_the_same(config, words) -> None:
     path = "--model.backbone.attention"
     values = config("fit -c x.yaml", *(path + word for word in words))
-    wanted = {"name": "gqa", "num_kv_heads": 1, "bias": True, "dropout": 0.5}
-    assert values["model"]["backbone"]["attention"] == wanted
+    found = values["model"]["backbone"]["attention"]
+    assert (found["name"], found["num_kv_heads"], found["dropout"]) == ("gqa", 1, 0.5)
+    assert found == to_plain(attention.gqa(num_kv_heads=1, dropout=0.5))
 
 
 def test_printed_config_reads_back_to_itself(config) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightformer import attention, block, feedforward, norm, position
 from lightformer.activations import activation_function
 from lightformer.block import Block
 from lightformer.errors import ConfigError
+from lightformer.norm import Norm
 from lightformer.registry import Spec
 from tests.variants import HIDDEN, INNER, backbone, close, dimensions, enlarge, tokens, variants
 
@@ -138,12 +140,156 @@ def test_where_all_is_dropped_the_parts_add_nothing(spec: Spec) -> None:
     close(model(ids, memory=memory), before)
 
 
-@pytest.mark.parametrize("spec", variants("norm"))
+def look(part: Any, states: Tensor, source: Tensor, is_causal: bool) -> Tensor:
+    """Attention, the naive way: one row, one query and one head at a time."""
+    width = part.query.weight.shape[0] // HEADS
+    rows = []
+    for own_states, own_source in zip(states, source, strict=True):
+        query = F.linear(own_states, part.query.weight, part.query.bias)
+        key = F.linear(own_source, part.key.weight, part.key.bias)
+        value = F.linear(own_source, part.value.weight, part.value.bias)
+        gathered = []
+        for i in range(len(query)):
+            seen, heads = i + 1 if is_causal else len(key), []
+            for first in range(0, HEADS * width, width):
+                own = slice(first, first + width)
+                weights = (key[:seen, own] @ query[i, own] / width**0.5).exp()
+                heads.append(weights @ value[:seen, own] / weights.sum())
+            gathered.append(torch.cat(heads))
+        rows.append(torch.stack(gathered))
+    return F.linear(torch.stack(rows), part.output.weight, part.output.bias)
+
+
+def feed(part: Any, states: Tensor) -> Tensor:
+    inner = states @ part.input.weight.T + part.input.bias
+    inner = inner * (1 + torch.erf(inner / 2**0.5)) / 2
+    return inner @ part.output.weight.T + part.output.bias
+
+
+def normed(part: Any, states: Tensor) -> Tensor:
+    centred = states - states.mean(dim=-1, keepdim=True)
+    spread = (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+    return centred / spread * part.weight + part.bias
+
+
+def sandwich(layer: Any, x: Tensor, memory: Tensor | None) -> Tensor:
+    """CogView's Sandwich-LN, Gemma 2's pre- and post-norm."""
+    inner = normed(layer.attention_norm, x)
+    x = x + normed(layer.attention_output_norm, look(layer.attention, inner, inner, True))
+    if memory is not None:
+        inner = normed(layer.cross_attention_norm, x)
+        crossed = look(layer.cross_attention, inner, memory, False)
+        x = x + normed(layer.cross_attention_output_norm, crossed)
+    changed = feed(layer.feedforward, normed(layer.feedforward_norm, x))
+    return x + normed(layer.feedforward_output_norm, changed)
+
+
+def parallel(layer: Any, x: Tensor, memory: Tensor | None) -> Tensor:
+    """PaLM: y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x))."""
+    inner = normed(layer.attention_norm, x)
+    y = x + feed(layer.feedforward, inner) + look(layer.attention, inner, inner, True)
+    return y if memory is None else y + look(layer.cross_attention, inner, memory, False)
+
+
+def separate(layer: Any, x: Tensor, memory: Tensor | None) -> Tensor:
+    """GPT-NeoX: y = x + Attention(LN1(x)) + FF(LN2(x))."""
+    inner = normed(layer.attention_norm, x)
+    y = x + look(layer.attention, inner, inner, True)
+    if memory is not None:
+        y = y + look(layer.cross_attention, normed(layer.cross_attention_norm, x), memory, False)
+    return y + feed(layer.feedforward, normed(layer.feedforward_norm, x))
+
+
+@pytest.mark.parametrize(
+    ("spec", "formula", "norms"),
+    [
+        (block.sandwich(), sandwich, (4, 6)),
+        (block.parallel(), parallel, (1, 1)),
+        (block.parallel(separate_norms=True), separate, (2, 3)),
+    ],
+    ids=["sandwich", "parallel", "separate"],
+)
+@pytest.mark.parametrize("has_memory", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_wiring_is_its_formula(
+    spec: Spec, formula: Any, norms: tuple[int, int], has_memory: bool, training: bool
+) -> None:
+    model = backbone(
+        block=spec,
+        has_memory=has_memory,
+        hidden_size=WIDTH,
+        num_heads=HEADS,
+        head_dim=None,
+        num_layers=DEPTH,
+        position=position.none(),
+    ).train(training)
+    ids = tokens()
+    memory = torch.randn(2, 11, WIDTH, dtype=F64) if has_memory else None
+    expected = model.embeddings.token(ids)
+    for layer in model.blocks:
+        assert (
+            len([part for part in layer.modules() if isinstance(part, Norm)]) == norms[has_memory]
+        )
+        expected = formula(layer, expected, memory)
+    found, expected = model(ids, memory=memory), normed(model.norm, expected)
+    close(found, expected)
+    weights, pull = list(model.parameters()), torch.randn_like(found)
+    ours, wanted = (torch.autograd.grad(x, weights, pull) for x in (found, expected))
+    for one, other in zip(ours, wanted, strict=True):
+        close(one, other, 1e-8)
+
+
+@pytest.mark.parametrize("spec", [norm.layer_norm(), norm.rms_norm()])
 def test_norms_forget_the_size(spec: Spec) -> None:
     part = spec(HIDDEN).double()
     states = torch.randn(2, 7, HIDDEN, dtype=F64) * 30
     close(part(states), part(states * 5), 1e-5)
     close(part(states).square().mean(), torch.ones((), dtype=F64), 1e-5)
+
+
+def test_dyt_is_its_formula() -> None:
+    part = norm.dyt(alpha=0.7)(HIDDEN).double()
+    states = torch.randn(2, 7, HIDDEN, dtype=F64, requires_grad=True)
+    twice = torch.exp(2 * part.alpha * states)
+    close(part(states), (twice - 1) / (twice + 1))
+    enlarge(part)
+    squashed = torch.tanh(part.alpha * states)
+    close(part(states), part.weight * squashed + part.bias)
+    pull, slope = torch.randn_like(squashed), 1 - squashed**2
+    weights = [states, part.alpha, part.weight, part.bias]
+    of_states, of_alpha, of_weight, of_bias = torch.autograd.grad(part(states), weights, pull)
+    close(of_states, pull * part.weight * part.alpha * slope)
+    close(of_alpha, (pull * part.weight * states * slope).sum()[None])
+    close(of_weight, (pull * squashed).sum(dim=(0, 1)))
+    close(of_bias, pull.sum(dim=(0, 1)))
+
+
+def test_dyt_starts_as_told() -> None:
+    part = norm.dyt()(HIDDEN)
+    assert part.alpha.tolist() == [
+        0.5
+    ]  # with a dimension: a scalar could not be divided over ranks
+    assert (part.weight == 1).all()
+    assert not part.bias.any()
+    assert norm.dyt(alpha=0.25)(HIDDEN).alpha.tolist() == [0.25]
+
+
+def test_dyt_without_a_slope_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        norm.dyt(alpha=0.0)(HIDDEN)
+    assert str(caught.value) == "alpha must be above 0, but is 0.0."
+
+
+@pytest.mark.parametrize("wiring", variants("block"))
+@pytest.mark.parametrize("scale", variants("norm"))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_every_norm_works_in_every_wiring(wiring: Spec, scale: Spec, dtype: torch.dtype) -> None:
+    model = backbone(block=wiring, norm=scale, has_memory=True).to(dtype)
+    found = model(tokens(), memory=torch.randn(2, 11, HIDDEN, dtype=dtype))
+    assert found.dtype == dtype
+    (found * torch.randn_like(found)).sum().backward()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert all(name.endswith("attention.key.bias") for name in silent)
 
 
 def test_layer_norm_and_rms_norm_are_their_formulas() -> None:

@@ -11,7 +11,9 @@ from torch import nn
 
 from lightformer import norm
 from lightformer.heads import Pooler, Pooling, TokenHead, pool
-from tests.variants import HIDDEN, VOCAB, close
+from lightformer.tasks import BertPretraining, CausalLM, MaskedLM, Task
+from lightformer.vocabulary import Vocabulary
+from tests.variants import HIDDEN, VOCAB, close, config
 
 SIDES = {
     "right": torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]).bool(),
@@ -89,3 +91,51 @@ def test_the_head_of_bert_transforms_first() -> None:
     assert head.bias is not None
     torch.nn.init.normal_(head.bias)
     close(head(states), inner @ embedding.weight.T + head.bias, 1e-5)
+
+
+NARROW = 5
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_head_for_narrow_embeddings(tied: bool) -> None:
+    embedding, states = nn.Embedding(VOCAB, NARROW), torch.randn(2, 5, HIDDEN)
+    head = TokenHead(embedding, hidden_size=HIDDEN, tied=tied)
+    assert head.dense is not None
+    assert head.dense.bias is None  # it would give each token a score of its own
+    matrix = embedding.weight if head.decoder is None else head.decoder.weight
+    close(head(states), states @ head.dense.weight.T @ matrix.T, 1e-5)
+    own = 0 if tied else VOCAB * NARROW
+    assert sum(p.numel() for p in head.parameters()) == HIDDEN * NARROW + own
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_of_albert(tied: bool) -> None:
+    embedding, states = nn.Embedding(VOCAB, NARROW), torch.randn(2, 5, HIDDEN)
+    scale = norm.layer_norm()(NARROW)
+    head = TokenHead(embedding, hidden_size=HIDDEN, tied=tied, bias=True, norm=scale)
+    assert head.dense is not None
+    assert head.bias is not None
+    nn.init.normal_(head.bias)
+    inner = nn.functional.gelu(states @ head.dense.weight.T + head.dense.bias)
+    inner = nn.functional.layer_norm(inner, (NARROW,))
+    matrix = embedding.weight if head.decoder is None else head.decoder.weight
+    close(head(states), inner @ matrix.T + head.bias, 1e-5)
+
+
+@pytest.mark.parametrize("make", [CausalLM, MaskedLM, BertPretraining])
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_token_task_takes_narrow_embeddings(make: type[Task], tied: bool) -> None:
+    sizes = config(embedding_size=NARROW, num_layer_groups=1, num_segments=2)
+    task: Any = make(vocabulary=Vocabulary(size=VOCAB), backbone=sizes, tied=tied)
+    scores = task(torch.randint(0, VOCAB, (2, 7)))
+    assert scores.shape == (2, 7, VOCAB)
+    (scores * torch.randn_like(scores)).sum().backward()
+    token = task.backbone.embeddings.token.weight
+    assert token.shape == (VOCAB, NARROW)
+    matrices = [p for p in task.parameters() if p.shape == token.shape]
+    assert len(matrices) == (1 if tied else 2)
+    head = [n for n, p in task.head.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not head
+    again: Any = type(task)(**task.hparams)
+    again.load_state_dict(task.state_dict())
+    assert again.eval()(torch.zeros(1, 3).long()).equal(task.eval()(torch.zeros(1, 3).long()))

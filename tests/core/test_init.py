@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -101,3 +102,37 @@ def test_mimetic_keys_start_as_queries(kind: Spec) -> None:
             assert torch.equal(key[head], query[head * (6 // len(key))])
         assert not torch.equal(query[0], query[3])
         assert abs(query.std() - 0.2) < 0.03
+
+
+def test_shared_layers_write_to_the_residual_as_often_as_others() -> None:
+    """What a shared block writes is added up once a layer, so its size follows the depth."""
+    sizes = config(hidden_size=WIDTH, head_dim=20, num_layers=8, num_layer_groups=2)
+    for layer in Backbone(sizes, VOCAB).blocks:
+        for part in (layer.attention, layer.feedforward):
+            assert abs(part.output.weight.std() * math.sqrt(16) / 0.02 - 1) < 0.05
+
+
+@pytest.mark.parametrize("spec", variants("init"))
+def test_each_weight_of_a_shared_model_is_drawn_once(
+    spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    once = spec.part.weight
+
+    def watched(self: Any, name: str, module: Any, weight: torch.Tensor) -> None:
+        drawn.append(f"{name}.weight")
+        once(self, name, module, weight)
+
+    monkeypatch.setattr(spec.part, "weight", watched)
+    net = Backbone(
+        config(
+            num_layers=6,
+            num_layer_groups=2,
+            embedding_size=5,
+            position=position.learned(),
+            init=spec,
+        ),
+        VOCAB,
+    )
+    assert sorted(drawn) == sorted(n for n, p in net.named_parameters() if p.ndim == 2)
+    assert "embeddings.projection.weight" in drawn

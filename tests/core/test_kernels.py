@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightformer.kernels import attend, attention_weights
+from lightformer.kernels import Scores, attend, attention_weights
 from lightformer.masks import AttentionMask
 from tests.variants import close
 
@@ -25,7 +25,14 @@ def projected(
 
 
 def naive(
-    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, bias: Tensor, scale: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    allowed: Tensor,
+    bias: Tensor,
+    scale: float,
+    softcap: float | None = None,
+    sink: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One query of one head at a time: weights and what they gather."""
     batch, heads, query_len, _ = query.shape
@@ -37,9 +44,13 @@ def naive(
             for i in range(query_len):
                 seen = [j for j in range(key.shape[2]) if allowed[b, 0, i, j]]
                 scores = [(query[b, h, i] * key[b, kv, j]).sum() * scale for j in seen]
-                powers = [(s + bias[b, h, i, j]).exp() for s, j in zip(scores, seen, strict=True)]
+                scores = [s + bias[b, h, i, j] for s, j in zip(scores, seen, strict=True)]
+                if softcap is not None:
+                    scores = [softcap * (s / softcap).tanh() for s in scores]
+                powers = [s.exp() for s in scores]
+                nothing = 0.0 if sink is None else sink[h].exp()
                 for j, power in zip(seen, powers, strict=True):
-                    weights[b, h, i, j] = power / sum(powers)
+                    weights[b, h, i, j] = power / (sum(powers) + nothing)
                     gathered[b, h, i] += weights[b, h, i, j] * value[b, kv, j]
     return weights, gathered
 
@@ -52,11 +63,59 @@ def test_formula(kv_heads: int, biased: bool, scale: float | None) -> None:
     allowed = torch.rand(2, 1, 7, 11) > 0.4
     bias = torch.randn(2, 6, 7, 11, dtype=torch.float64) if biased else None
     mask = AttentionMask(rule=lambda query, key: allowed[:, :, query, key].squeeze(1)[:, None])
-    given: dict[str, Any] = {"mask": mask, "bias": bias, "scale": scale}
+    scores = Scores(mask=mask, bias=bias, scale=scale)
     zeros = torch.zeros(2, 6, 7, 11)
     expected = naive(query, key, value, allowed, zeros if bias is None else bias, scale or 10**-0.5)
-    close(attention_weights(query, key, **given), expected[0])
-    close(attend(query, key, value, **given), expected[1])
+    close(attention_weights(query, key, scores), expected[0])
+    close(attend(query, key, value, scores), expected[1])
+
+
+@pytest.mark.parametrize("kv_heads", [6, 2])
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("softcap", [None, 1.3])
+@pytest.mark.parametrize("sinks", [False, True])
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_softcap_and_sink(
+    kv_heads: int, biased: bool, softcap: float | None, sinks: bool, is_masked: bool
+) -> None:
+    query, key, value = projected(kv_heads)
+    allowed = torch.rand(2, 1, 7, 11) > 0.4 if is_masked else torch.ones(2, 1, 7, 11).bool()
+    bias = torch.randn(2, 6, 7, 11, dtype=torch.float64) * float(biased)
+    sink = torch.randn(6, dtype=torch.float64) if sinks else None
+    mask = AttentionMask(rule=(lambda q, k: allowed[:, 0, q, k][:, None]) if is_masked else None)
+    scores = Scores(
+        mask, bias if biased else None, scale=0.6, softcap=softcap, sink=sink, key_start=0
+    )
+    expected = naive(query, key, value, allowed, bias, 0.6, softcap, sink)
+    close(attention_weights(query, key, scores), expected[0])
+    close(attend(query, key, value, scores), expected[1])
+
+
+@pytest.mark.parametrize("width", [3, 23])
+@pytest.mark.parametrize("sinks", [False, True])
+def test_values_may_be_of_any_width(width: int, sinks: bool) -> None:
+    query, key, _ = projected(2)
+    value = torch.randn(2, 2, 11, width, dtype=torch.float64)
+    sink = torch.randn(6, dtype=torch.float64) if sinks else None
+    scores = Scores(AttentionMask(is_token=torch.rand(2, 11) > 0.3), sink=sink)
+    weights = attention_weights(query, key, scores)
+    expected = torch.einsum("bhqk,bhkw->bhqw", weights, value.repeat_interleave(3, dim=1))
+    close(attend(query, key, value, scores), expected)
+
+
+def test_a_sink_stays_in_the_fused_kernel(calls: list[dict[str, Any]]) -> None:
+    query, key, value = projected(2)
+    sink = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+    mask = AttentionMask(is_token=torch.rand(2, 11) > 0.3)
+    attend(query, key, value, Scores(mask, sink=sink)).square().sum().backward()
+    assert calls[0]["attn_mask"].shape == (
+        2,
+        1,
+        1,
+        12,
+    )  # one mask for all heads, without a gradient
+    assert sink.grad is not None
+    assert sink.grad.all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -70,8 +129,9 @@ def test_a_query_that_sees_nothing_gets_zeros(
     is_token = torch.ones(2, 11, dtype=torch.bool)
     is_token[1] = False
     mask = AttentionMask(is_token=is_token, rule=lambda query, key: (query != 3) | (key < 0))
-    out = attend(query, key, value, mask=mask, bias=bias, dropout=dropout)
-    weights = attention_weights(query, key, mask=mask, bias=bias)
+    scores = Scores(mask=mask, bias=bias)
+    out = attend(query, key, value, scores, dropout=dropout)
+    weights = attention_weights(query, key, scores)
     assert not out[1].any()
     assert not out[0, :, 3].any()
     assert out[0, :, 2].all()
@@ -105,9 +165,10 @@ def test_plain_causal_goes_to_the_kernel_as_a_flag(
         raise AssertionError("a square mask was made")
 
     monkeypatch.setattr(AttentionMask, "_dense", no_square)
-    attend(query, query, query, mask=AttentionMask(is_causal=True))
-    attend(query, query, query, mask=AttentionMask())
-    attend(query[:, :, :1], query, query, mask=AttentionMask(is_causal=True, query_start=6))
+    attend(query, query, query, Scores(AttentionMask(is_causal=True)))
+    attend(query, query, query, Scores(AttentionMask()))
+    last = AttentionMask(is_causal=True, query_start=6)
+    attend(query[:, :, :1], query, query, Scores(last))
     assert [call["is_causal"] for call in calls] == [True, False, False]
     assert [call["attn_mask"] for call in calls] == [None] * 3
 
@@ -117,7 +178,7 @@ def test_a_bias_joins_the_causal_mask(calls: list[dict[str, Any]]) -> None:
     bias = torch.randn(1, 6, 7, 7, dtype=torch.float64)
     key, value = key[:, :, :7], value[:, :, :7]
     allowed = torch.ones(7, 7, dtype=torch.bool).tril().expand(2, 1, 7, 7)
-    found = attend(query, key, value, mask=AttentionMask(is_causal=True), bias=bias)
+    found = attend(query, key, value, Scores(AttentionMask(is_causal=True), bias))
     close(found, naive(query, key, value, allowed, bias.expand(2, -1, -1, -1), 10**-0.5)[1])
     assert not calls[0]["is_causal"]  # a kernel on a GPU takes one of the two
 
@@ -125,8 +186,8 @@ def test_a_bias_joins_the_causal_mask(calls: list[dict[str, Any]]) -> None:
 def test_dropout_drops_weights_and_keeps_their_mean() -> None:
     query, key, _ = projected(6)
     value = torch.ones(2, 6, 11, 10, dtype=torch.float64)
-    mask = AttentionMask()
-    rounds = torch.stack([attend(query, key, value, mask=mask, dropout=0.3) for _ in range(400)])
+    scores = Scores(AttentionMask())
+    rounds = torch.stack([attend(query, key, value, scores, dropout=0.3) for _ in range(400)])
     assert rounds.std(dim=0).min() > 0.05
     close(rounds.mean(), torch.ones((), dtype=torch.float64), 0.02)
 
@@ -136,6 +197,7 @@ def test_the_dtype_is_that_of_the_queries(dtype: torch.dtype, calls: list[dict[s
     query, key, value = projected(2, dtype)
     bias = torch.randn(6, 7, 11, dtype=torch.float32)
     mask = AttentionMask(is_token=torch.rand(2, 11) > 0.3)
-    assert attend(query, key, value, mask=mask, bias=bias).dtype == dtype
+    scores = Scores(mask, bias)
+    assert attend(query, key, value, scores).dtype == dtype
     assert calls[0]["attn_mask"].dtype == dtype
-    assert attention_weights(query, key, mask=mask, bias=bias).dtype == dtype
+    assert attention_weights(query, key, scores).dtype == dtype

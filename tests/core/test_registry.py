@@ -105,7 +105,16 @@ def test_a_whole_config_goes_round() -> None:
         pattern=[LayerPattern(), LayerPattern(position=position.alibi())],
     )
     plain = to_plain(config)
-    assert plain["attention"] == {"name": "gqa", "num_kv_heads": 2, "bias": True, "dropout": 0.0}
+    assert plain["attention"] == {
+        "name": "gqa",
+        "num_kv_heads": 2,
+        "bias": True,
+        "dropout": 0.0,
+        "qk_norm": None,
+        "softcap": None,
+        "sink": False,
+        "gate": None,
+    }
     assert plain["pattern"][1]["position"] == {"name": "alibi"}
     assert from_plain(BackboneConfig, plain) == config
     short = from_plain(BackboneConfig, {"attention": "mha", "pattern": [{"position": "alibi"}]})
@@ -137,10 +146,10 @@ def test_plain_data_that_fits_nothing() -> None:
     )
     assert read({"attention": {"name": "gqa", "kv_heads": 2}}) == (
         "model.backbone.attention has no 'kv_heads'. Did you mean 'num_kv_heads'? "
-        "Known: bias, dropout, num_kv_heads."
+        "Known: bias, dropout, gate, num_kv_heads, qk_norm, sink, softcap."
     )
     assert read({"attention": "gqq"}).startswith(
-        "There is no attention 'gqq'. Did you mean 'gqa'? Known: gqa, "
+        "There is no attention 'gqq'. Did you mean 'gqa'? Known: "
     )
     assert read({"pattern": [{}, {"position": 3}]}) == (
         "model.backbone.pattern[1].position must be a name or a mapping with a name, not 3."
@@ -152,14 +161,14 @@ def test_unknown_names_and_options() -> None:
         "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: attention, block, "
     )
     assert said(find, "norm", "layernorm") == (
-        "There is no norm 'layernorm'. Did you mean 'layer_norm'? Known: layer_norm, rms_norm."
+        "There is no norm 'layernorm'. Did you mean 'layer_norm'? Known: dyt, layer_norm, rms_norm."
     )
     assert said(lambda: position.ropes, error=AttributeError).startswith(
         "There is no position 'ropes'. Did you mean 'rope'? Known: alibi, "
     )
     assert said(attention.gqa, num_kv_head=2, error=ConfigError) == (
         "attention 'gqa' has no option 'num_kv_head'. Did you mean 'num_kv_heads'? "
-        "Its options: bias, dropout, num_kv_heads."
+        "Its options: bias, dropout, gate, num_kv_heads, qk_norm, sink, softcap."
     )
     assert said(attention.gqa, error=ConfigError) == (
         "attention 'gqa' needs num_kv_heads, which has no default; write "

@@ -64,19 +64,19 @@ def start(*words: Any, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> Done:
-    """Waits for a command to end."""
+def finish(process: subprocess.Popen[str], timeout: float = 120.0) -> Done:
+    """Waits for a command to end, so many seconds at most."""
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
     return Done(process.returncode, out, err)
 
 
-def apart(*words: Any, cwd: Path, **environment: str) -> Done:
+def apart(*words: Any, cwd: Path, timeout: float = 120.0, **environment: str) -> Done:
     """Runs a command in a process of its own."""
-    return finish(start(*words, cwd=cwd, **environment))
+    return finish(start(*words, cwd=cwd, **environment), timeout)
 
 
 def python(code: str, *arguments: Any, cwd: Path, **environment: str) -> Done:

@@ -99,3 +99,21 @@ def test_two_processes_learn_the_same(
     assert sum(line.startswith("learnt in 4 steps: ") for line in done.out.splitlines()) == 1
     use = here("fill-mask", run / "checkpoints" / "best.ckpt", "a [MASK]", cwd=tmp_path)
     assert use.out.startswith("[MASK] 1\n")
+
+
+@pytest.mark.parametrize("overlay", TWO)
+def test_two_processes_go_on_where_they_stopped(
+    cache_dir: Path, tmp_path: Path, overlay: str
+) -> None:
+    steps = [*STEPS, "--trainer.val_check_interval", "2", "--model.schedule", "constant"]
+    whole = run_folder(here(*words(cache_dir, "cpu"), *steps, cwd=tmp_path), tmp_path)
+    given = [*words(cache_dir, overlay), *TWO[overlay], *steps]
+    kept = tmp_path / "two"
+    kept.mkdir()
+    run = both(apart(*given, "--trainer.max_steps", "2", cwd=kept), kept)
+    last = run / "checkpoints" / "last.ckpt"
+    both(apart(*given, "--ckpt_path", last, cwd=kept), kept)
+    assert torch.load(last, weights_only=True)["global_step"] == 4
+    for name in ("train/loss", "train/grad_norm"):
+        assert scalars(run, name) == pytest.approx(scalars(whole, name), abs=1e-4), name
+    assert scalars(run, "val/loss")[-1] == pytest.approx(scalars(whole, "val/loss")[-1], abs=1e-4)

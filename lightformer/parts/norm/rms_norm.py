@@ -28,4 +28,5 @@ class RMSNorm(Norm):
         self.weight = nn.Parameter(torch.ones(size))
 
     def forward(self, states: Tensor) -> Tensor:
-        return F.rms_norm(states, self.weight.shape, self.weight, self.eps)
+        exact = states.to(self.weight.dtype)  # autocast leaves this to the norm
+        return F.rms_norm(exact, self.weight.shape, self.weight, self.eps).to(states.dtype)

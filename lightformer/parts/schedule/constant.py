@@ -10,6 +10,9 @@ from lightformer.schedule import Schedule, check_warmup
 class Constant(Schedule):
     """Warm-up, then a constant.
 
+    Formula:
+        min(1, (step + 1) / (warmup_steps + 1))
+
     Args:
         warmup_steps: optimizer steps until the peak
     """

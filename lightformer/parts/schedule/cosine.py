@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lightformer.checks import check_not_negative
 from lightformer.registry import register
 from lightformer.schedule import Schedule, check_warmup
 
@@ -14,6 +15,13 @@ class Cosine(Schedule):
 
     Paper: Loshchilov and Hutter, 2016, arXiv:1608.03983
 
+    Formula:
+        (step + 1) / (warmup_steps + 1)
+        if step < warmup_steps
+        else final + (1 - final) / 2 * (
+            1 + cos(pi * min(1, (step - warmup_steps) / max(1, total_steps - warmup_steps)))
+        )
+
     Args:
         warmup_steps: optimizer steps until the peak
         final: factor that is reached when the last step is done
@@ -22,6 +30,7 @@ class Cosine(Schedule):
     def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.1) -> None:
         super().__init__(total_steps)
         check_warmup(warmup_steps)
+        check_not_negative(final, "final")
         self.warmup_steps, self.final = warmup_steps, final
 
     def factor(self, step: int) -> float:

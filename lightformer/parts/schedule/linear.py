@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lightformer.checks import check_not_negative
 from lightformer.registry import register
 from lightformer.schedule import Schedule, check_warmup
 
@@ -12,6 +13,11 @@ class Linear(Schedule):
 
     Paper: Devlin et al., 2018, arXiv:1810.04805
 
+    Formula:
+        (step + 1) / (warmup_steps + 1)
+        if step < warmup_steps
+        else 1 - (1 - final) * min(1, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+
     Args:
         warmup_steps: optimizer steps until the peak
         final: factor that is reached when the last step is done
@@ -20,6 +26,7 @@ class Linear(Schedule):
     def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.0) -> None:
         super().__init__(total_steps)
         check_warmup(warmup_steps)
+        check_not_negative(final, "final")
         self.warmup_steps, self.final = warmup_steps, final
 
     def factor(self, step: int) -> float:
