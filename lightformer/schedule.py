@@ -39,4 +39,14 @@ def check_warmup(warmup_steps: int) -> None:
         raise ConfigError(f"warmup_steps must not be negative, but is {warmup_steps}.")
 
 
+def check_final(final: float) -> None:
+    """Refuses to end above the peak, or below 0.
+
+    Raises:
+        ConfigError: it is not between 0 and 1.
+    """
+    if not 0 <= final <= 1:
+        raise ConfigError(f"final must be between 0 and 1, but is {final}.")
+
+
 __getattr__ = namespace("schedule")

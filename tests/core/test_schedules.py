@@ -159,9 +159,9 @@ def test_a_negative_warm_up_is_refused(spec: Spec) -> None:
 
 
 REFUSED: list[tuple[Any, str]] = [
-    (schedule.linear(final=-0.1), "final must not be negative, but is -0.1."),
-    (schedule.cosine(final=-0.1), "final must not be negative, but is -0.1."),
-    (schedule.wsd(final=-0.1), "final must not be negative, but is -0.1."),
+    (schedule.linear(final=-0.1), "final must be between 0 and 1, but is -0.1."),
+    (schedule.cosine(final=1.5), "final must be between 0 and 1, but is 1.5."),
+    (schedule.wsd(final=-0.1), "final must be between 0 and 1, but is -0.1."),
     (schedule.wsd(decay_share=0.0), "decay_share must be above 0 and at most 1, but is 0.0."),
     (schedule.wsd(decay_share=20), "decay_share must be above 0 and at most 1, but is 20."),
     (schedule.wsd(decay="cosine"), "decay must be linear or 1-sqrt, but is cosine."),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lightformer.checks import check_not_negative
 from lightformer.registry import register
-from lightformer.schedule import Schedule, check_warmup
+from lightformer.schedule import Schedule, check_final, check_warmup
 
 
 @register("schedule", "linear")
@@ -26,7 +25,7 @@ class Linear(Schedule):
     def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.0) -> None:
         super().__init__(total_steps)
         check_warmup(warmup_steps)
-        check_not_negative(final, "final")
+        check_final(final)
         self.warmup_steps, self.final = warmup_steps, final
 
     def factor(self, step: int) -> float:

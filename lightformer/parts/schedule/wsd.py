@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from lightformer.checks import check_not_negative
 from lightformer.errors import ConfigError
 from lightformer.registry import register
-from lightformer.schedule import Schedule, check_warmup
+from lightformer.schedule import Schedule, check_final, check_warmup
 
 
 @register("schedule", "wsd")
@@ -53,7 +52,7 @@ class WarmupStableDecay(Schedule):
     ) -> None:
         super().__init__(total_steps)
         check_warmup(warmup_steps)
-        check_not_negative(final, "final")
+        check_final(final)
         if not 0 < decay_share <= 1:
             raise ConfigError(f"decay_share must be above 0 and at most 1, but is {decay_share}.")
         if decay not in ("linear", "1-sqrt"):
