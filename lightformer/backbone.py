@@ -101,8 +101,10 @@ class Backbone(nn.Module):
 
     @property
     def longest(self) -> int | None:
-        """How many positions there are; None where there is no end."""
-        return self.position.longest
+        """How many positions every layer can tell apart; None where there is no end."""
+        ends = [cast(Position, position).longest for position in self.positions]
+        known = [end for end in ends if end is not None]
+        return min(known) if known else None
 
     def new_cache(self) -> Cache | None:
         """Returns an empty memory, for `forward`; None where an attention has none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -188,12 +189,16 @@ def type_text(option: Option) -> str:
     """Returns the type of an option, where an alias stands for it written out."""
     if kind := shape_of(option).kind:
         return f"{kind} | None" if "None" in option.type else kind
-    target = (
-        src.resolve(option.module, option.annotation) if option.annotation is not None else None
-    )
+    return option.type if option.annotation is None else _written_out(option, option.annotation)
+
+
+def _written_out(option: Option, node: ast.expr) -> str:
+    if isinstance(node, ast.BinOp):
+        return f"{_written_out(option, node.left)} | {_written_out(option, node.right)}"
+    target = src.resolve(option.module, node)
     if target is not None and not isinstance(target[1], src.Definition):
-        return src.text(target[1])
-    return option.type
+        node = target[1]  # an alias
+    return src.text(node)
 
 
 def _default_text(option: Option) -> str:

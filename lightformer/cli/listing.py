@@ -1,57 +1,19 @@
-"""`lightformer plugins list` and `lightformer plugins show KIND NAME`."""
+"""`lightformer plugins list` and `lightformer plugins show KIND NAME`, which run nothing of what they read."""
 
 from __future__ import annotations
 
-import os
 import textwrap
 
-from lightformer.catalogue.index import BASES, Catalogue, read_catalogue
-from lightformer.cli.command_line import NO_LOCAL, plugin_names
-from lightformer.cli.document import parse_value
+from lightformer.catalogue.index import BASES, read_catalogue
 from lightformer.cli.help import entry_text
+from lightformer.cli.plugins import Request
 from lightformer.errors import ConfigError, did_you_mean
-from lightformer.plugins import FOLDER, SWITCH
 from lightformer.registry import KINDS
 
-USAGE = """usage: lightformer plugins list [--kind KIND]
-       lightformer plugins show KIND NAME
 
-options: --plugins MODULE_OR_FILE, --no-local-plugins
-"""
-
-
-def plugins(_command: str, arguments: list[str]) -> int:
-    """Prints what there is to choose from. Nothing of it is imported."""
-    words, kind, given = [], None, list[str]()
-    folder = None if os.environ.get(SWITCH) == "0" else FOLDER
-    todo = list(arguments)
-    while todo:
-        word, _, value = todo.pop(0).partition("=")
-        if word in ("--help", "-h"):
-            print(USAGE, end="")
-            return 0
-        if word == NO_LOCAL:
-            folder = None
-        elif word in ("--kind", "--plugins"):
-            value = value or (todo.pop(0) if todo else "")
-            kind, given = (
-                (value, given)
-                if word == "--kind"
-                else (kind, given + plugin_names(parse_value(value)))
-            )
-        else:
-            words.append(word)
-    if words[:1] == ["list"] and len(words) == 1:
-        return _list(read_catalogue(given, folder), kind)
-    if words[:1] == ["show"] and len(words) == 3:
-        return _show(read_catalogue(given, folder), words[1], words[2])
-    known = ["list", "show", "--kind", "--plugins", NO_LOCAL]
-    wrong = next((w for w in words if w not in ("list", "show") and words[0] != "show"), "")
-    hint = f" {wrong!r} is unknown.{did_you_mean(wrong, known)}" if wrong else ""
-    raise ConfigError(f"Write `plugins list`, or `plugins show KIND NAME`.{hint}")
-
-
-def _list(catalogue: Catalogue, only: str | None) -> int:
+def list_parts(request: Request) -> int:
+    """Prints what there is to choose from, a line each."""
+    catalogue, only = read_catalogue(request.plugins, request.folder), request.options.get("kind")
     kinds = [*KINDS, *BASES]
     if only is not None and only not in kinds:
         raise ConfigError(f"There is no kind {only!r}.{did_you_mean(only, kinds, 'Kinds')}")
@@ -71,6 +33,9 @@ def _list(catalogue: Catalogue, only: str | None) -> int:
     return 0
 
 
-def _show(catalogue: Catalogue, kind: str, name: str) -> int:
+def show_part(request: Request) -> int:
+    """Prints all there is to say of one part, task or data module."""
+    kind, name = request.words
+    catalogue = read_catalogue(request.plugins, request.folder)
     print(entry_text(catalogue.find(kind, name)), end="")
     return 0

@@ -18,8 +18,8 @@ COMMANDS = {
     "generate": ("continue a prompt with a checkpoint", "lightformer.cli.use:generate"),
     "fill-mask": ("fill the gaps of a text with a checkpoint", "lightformer.cli.use:fill_mask"),
     "plugins": (
-        "list the parts, tasks and data there are, or show one",
-        "lightformer.cli.listing:plugins",
+        "list the parts there are, show one, check it, or start your own",
+        "lightformer.cli.plugins:plugins",
     ),
 }
 

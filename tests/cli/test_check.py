@@ -13,9 +13,9 @@ CONFIG = """model:
 data: PythonDocs
 """
 BACKBONE = (
-    "attention, block, dropout, feedforward, head_dim, hidden_size, init, intermediate_size, "
-    "is_causal, max_seq_len, norm, norm_embeddings, num_heads, num_layers, num_segments, pattern, "
-    "position, scale_embeddings"
+    "attention, block, dropout, embedding_size, feedforward, head_dim, hidden_size, init, "
+    "intermediate_size, is_causal, max_seq_len, norm, norm_embeddings, num_heads, num_layer_groups, "
+    "num_layers, num_segments, pattern, position, scale_embeddings"
 )
 
 
@@ -67,11 +67,15 @@ COMMAND_LINES = {
     ),
     "fit -c ok.yaml --model.backbone.attention gqqa": (
         "--model.backbone.attention: there is no attention 'gqqa'. Did you mean 'gqa'? "
-        "Known: gqa, mha, sliding_window."
+        "Known: differential, gqa, linear, mha, sliding_window."
+    ),
+    "fit -c ok.yaml --model.backbone.attention.qk_norm rms_nrm": (
+        "--model.backbone.attention.qk_norm: there is no norm 'rms_nrm'. Did you mean 'rms_norm'? "
+        "Known: dyt, layer_norm, rms_norm."
     ),
     "fit -c ok.yaml --model.backbone.attention.num_kv_head 2": (
         "--model.backbone.attention.num_kv_head: attention 'gqa' has no option 'num_kv_head'. "
-        "Did you mean 'num_kv_heads'? Its options: bias, dropout, num_kv_heads."
+        "Did you mean 'num_kv_heads'? Its options: bias, dropout, gate, num_kv_heads, qk_norm, sink, softcap."
     ),
     "fit -c ok.yaml --model.backbone.attention sliding_window": (
         "--model.backbone.attention: attention 'sliding_window' needs window, which has no default; "
@@ -113,11 +117,26 @@ COMMAND_LINES = {
         "MaskedLM, NextSentencePrediction, SequenceClassification."
     ),
     "plugins show attention gqqa": (
-        "There is no attention 'gqqa'. Did you mean 'gqa'? Known: gqa, mha, sliding_window."
+        "There is no attention 'gqqa'. Did you mean 'gqa'? "
+        "Known: differential, gqa, linear, mha, sliding_window."
     ),
     "plugins lst": (
-        "Write `plugins list`, or `plugins show KIND NAME`. 'lst' is unknown. Did you mean 'list'? "
-        "Known: --kind, --no-local-plugins, --plugins, list, show."
+        "There is no command `plugins lst`. Did you mean 'list'? "
+        "Commands: check, list, matrix, new, probe, show."
+    ),
+    "plugins show attention": "Write `lightformer plugins show KIND NAME`.",
+    "plugins check attention mha --skp order": (
+        "`plugins check` has no option '--skp'. Did you mean '--skip'? "
+        "Its options: --no-local-plugins, --options, --plugins, --sizes, --skip."
+    ),
+    "plugins check attention mha --skip": "--skip needs a value.",
+    "plugins check atention mha": (
+        "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: attention, block, examples, "
+        "feedforward, init, masking, norm, optimizer, position, scaling, schedule."
+    ),
+    "plugins check attention mhaa": (
+        "There is no attention 'mhaa'. Did you mean 'mha'? "
+        "Known: differential, gqa, linear, mha, sliding_window."
     ),
 }
 

@@ -19,6 +19,7 @@ from lightformer.backbone_config import LayerPattern
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.position import Position
+from lightformer.registry import make_spec
 from tests.variants import BATCH, HIDDEN, SEQ, VOCAB, backbone, close, config, tokens
 
 
@@ -228,6 +229,28 @@ def test_a_sequence_beyond_the_last_position() -> None:
     net(tokens(seq=4), cache=cache)
     assert refused(net, tokens(seq=2), cache=cache) == sentence.format(6)
     assert backbone(position=position.rope(), max_seq_len=5)(tokens()).isfinite().all()
+
+
+class EndsSoon(Position):
+    """A bias that knows five positions."""
+
+    longest = 5
+
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__()
+
+    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        return (query_positions[:, None, :, None] - key_positions[:, None, None, :]).double()
+
+
+def test_the_first_position_to_end_counts() -> None:
+    soon = make_spec("position", "ends_soon", EndsSoon)()
+    net = backbone(
+        position=position.learned(), pattern=[LayerPattern(position=soon), LayerPattern()]
+    )
+    assert net.longest == 5
+    with pytest.raises(ConfigError, match="which is 5, but one has 7 tokens"):
+        net(tokens())
 
 
 def test_segments_without_an_embedding() -> None:

@@ -8,7 +8,7 @@ from lightformer.registry import register
 from lightformer.softmax_attention import Gate, SoftmaxAttention
 
 
-@register("attention", "sliding_window", forms=[{"window": 3}, {"window": 1, "num_kv_heads": 2}])
+@register("attention", "sliding_window", forms=[{"window": 3}, {"window": 2, "num_kv_heads": 2}])
 class SlidingWindowAttention(SoftmaxAttention):
     """Each position looks at its neighbours only.
 

@@ -1,0 +1,110 @@
+"""`lightformer plugins check KIND NAME` and `lightformer plugins matrix`: what is proved of parts, as tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from lightformer.catalogue.index import read_catalogue
+from lightformer.cli.document import parse_value
+from lightformer.cli.plugins import Request
+from lightformer.errors import ConfigError, StorageError, did_you_mean
+from lightformer.plugins import load_plugins
+from lightformer.registry import KINDS
+
+
+def check_part(request: Request) -> int:
+    """Tries a part in the form that was asked for, or in each form that it was registered with."""
+    kind, name = request.words
+    if kind not in KINDS:
+        raise ConfigError(f"There is no kind {kind!r} of part.{did_you_mean(kind, KINDS, 'Kinds')}")
+    catalogue = read_catalogue(request.plugins, request.folder)
+    if not catalogue.dynamic:
+        catalogue.find(kind, name)  # a slip of the pen is answered before torch is imported
+    load_plugins(request.plugins, request.folder)
+
+    from lightformer import testing
+    from lightformer.plain import from_plain
+    from lightformer.registry import contract, find
+
+    forms = list(find(kind, name).forms)
+    if "options" in request.options:
+        forms = [_mapping(request.options["options"], "options")]
+    sizes = testing.Sizes(**_sizes(request.options.get("sizes", "{}")))
+    skip = [word for word in request.options.get("skip", "").split(",") if word]
+    broken = False
+    for form in forms:
+        spec = from_plain(contract(kind), {"name": name, **form}, kind)
+        report = testing.check(spec, sizes=sizes, skip=skip)
+        print(report, end="\n\n")
+        broken |= bool(report.broken)
+    return 1 if broken else 0
+
+
+def print_matrix(request: Request) -> int:
+    """Tries every attention with every position and wiring, or those that were asked for."""
+    catalogue = read_catalogue(request.plugins, request.folder)
+    only: dict[str, list[str] | None] = {}
+    for kind in ("attention", "position", "block"):
+        asked = request.options.get(kind)
+        only[kind] = None if asked is None else asked.split(",")
+        for name in (only[kind] or ()) if not catalogue.dynamic else ():
+            catalogue.find(kind, name)
+    load_plugins(request.plugins, request.folder)
+
+    from lightformer.testing.matrix import forms_of, matrix
+    from lightformer.testing.sheet import Sheet
+
+    positions = forms_of("position", only["position"])
+    if only["position"] is None:  # the first form of each stands for all
+        positions = list({name: (name, options) for name, options in reversed(positions)}.values())[
+            ::-1
+        ]
+    cells = matrix(
+        forms_of("attention", only["attention"]),
+        positions,
+        forms_of("block", only["block"]),
+        processes=min(8, os.cpu_count() or 1),
+        plugins=request.plugins,
+        folder=request.folder,
+    )
+    sheet = Sheet(cells)
+    print(sheet)
+    if file := request.options.get("markdown"):
+        write_page(Path(file), sheet.markdown())
+    return 1 if sheet.counts["broken"] else 0
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a page that was asked for.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _mapping(text: str, option: str) -> dict[str, Any]:
+    value = parse_value(text)
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"--{option} must be a mapping, such as '{{window: 3}}', but is {text!r}."
+        )
+    return value
+
+
+def _sizes(text: str) -> dict[str, Any]:
+    from lightformer.testing import Sizes
+
+    given, known = _mapping(text, "sizes"), [f.name for f in dataclasses.fields(Sizes)]
+    for name, value in given.items():
+        if name not in known:
+            raise ConfigError(f"--sizes: there is no size {name!r}.{did_you_mean(name, known)}")
+        if type(value) is not int or value < 1:
+            raise ConfigError(f"--sizes: {name} must be a whole number above 0, but is {value!r}.")
+    return given

@@ -1,0 +1,270 @@
+"""Every attention with every position and wiring, in every role: what works, and what is refused, and why.
+
+A cell is tried and not asked: a model is made, its promises are measured, and it learns a small task. What cannot
+work must be refused by a sentence; a cell that does neither is a lie, and is called broken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightformer import init
+from lightformer.backbone import Backbone
+from lightformer.backbone_config import BackboneConfig
+from lightformer.errors import ConfigError
+from lightformer.plain import from_plain
+from lightformer.plugins import load_plugins
+from lightformer.registry import Spec, contract, find, names
+from lightformer.testing.promise import Figure, difference, worst
+from lightformer.testing.sizes import Sizes, around, stir
+
+WORKS, REFUSED, BROKEN = "works", "refused", "broken"
+ROLES, ROWS, USES = ("encoder", "decoder", "cross"), ("padded", "packed"), ("train", "generate")
+SIZES = Sizes(num_heads=4, head_dim=6, hidden_size=14, num_layers=1)
+STEPS, LEARNT = 24, 0.5
+"""So many optimizer steps bring the loss of the small task below this share of its first value."""
+
+Form = tuple[str, tuple[tuple[str, Any], ...]]
+"""A part by name, with options as plain data."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination, and what came of it.
+
+    Args:
+        attention: name and options
+        position: name and options
+        block: name and options
+        role: encoder, decoder, or cross: a decoder that reads another sequence
+        rows: padded or packed
+        use: train or generate
+        outcome: works, refused or broken
+        why: the sentence of a refusal, or the figure of what is broken
+    """
+
+    attention: str
+    position: str
+    block: str
+    role: str
+    rows: str
+    use: str
+    outcome: str
+    why: str = ""
+
+
+def forms_of(kind: str, only: Iterable[str] | None = None) -> list[Form]:
+    """Returns every registered part of a kind, in each of its forms."""
+    chosen = names(kind) if only is None else list(only)
+    return [(name, tuple(form.items())) for name in chosen for form in find(kind, name).forms]
+
+
+def label(form: Form) -> str:
+    """Returns `gqa(num_kv_heads=2)` for that form of gqa."""
+    name, options = form
+    inside = ", ".join(f"{key}={_text(value)}" for key, value in options)
+    return f"{name}({inside})" if inside else name
+
+
+def _text(value: Any) -> str:
+    return str(value["name"]) if isinstance(value, dict) else str(value)
+
+
+def matrix(
+    attentions: list[Form],
+    positions: list[Form],
+    blocks: list[Form],
+    *,
+    processes: int = 1,
+    plugins: Iterable[str] = (),
+    folder: str | None = None,
+) -> Iterator[Cell]:
+    """Tries every combination.
+
+    Args:
+        attentions: rows of the matrix
+        positions: columns
+        blocks: wirings, each a sheet
+        processes: how many combinations are tried at a time
+        plugins: modules and files that a process must load, see `load_plugins`
+        folder: folder of local plugins that it must load
+    """
+    combinations = list(itertools.product(attentions, positions, blocks, ROLES))
+    if processes == 1:
+        for combination in combinations:
+            yield from try_out(*combination)
+        return
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), start_worker, (list(plugins), folder)
+    ) as pool:
+        for cells in pool.map(_try_one, combinations, chunksize=8):
+            yield from cells
+
+
+def start_worker(plugins: list[str], folder: str | None) -> None:
+    """Makes a process of the pool ready: it knows the plugins, and takes one thread."""
+    torch.set_num_threads(1)
+    with contextlib.redirect_stderr(io.StringIO()):  # which plugins there are has been said
+        load_plugins(plugins, folder)
+
+
+def _try_one(combination: tuple[Form, Form, Form, str]) -> list[Cell]:
+    return list(try_out(*combination))
+
+
+def try_out(attention: Form, position: Form, block: Form, role: str) -> Iterator[Cell]:
+    """Tries one combination in one role: each kind of rows, in training and in generation."""
+    where = (label(attention), label(position), label(block), role)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        try:
+            trial = _Trial(
+                _spec("attention", attention),
+                _spec("position", position),
+                _spec("block", block),
+                role,
+            )
+        except ConfigError as refusal:
+            for rows, use in itertools.product(ROWS, USES):
+                yield Cell(*where, rows, use, REFUSED, str(refusal))
+            return
+        for rows, use in itertools.product(ROWS, USES):
+            outcome, why = _outcome(getattr(trial, f"{use}_{rows}"))
+            yield Cell(*where, rows, use, outcome, why)
+
+
+def _spec(kind: str, form: Form) -> Any:
+    name, options = form
+    return from_plain(contract(kind), {"name": name, **dict(options)})
+
+
+def _outcome(measure: Callable[[], Figure]) -> tuple[str, str]:
+    try:
+        figure = measure()
+    except ConfigError as refusal:
+        return REFUSED, str(refusal)
+    except Exception as error:  # whatever it is, the cell neither works nor is refused
+        return BROKEN, f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return (WORKS, "") if figure.held else (BROKEN, f"{figure.where}: {figure.text}")
+
+
+class _Trial:
+    """A small model of one combination, and its measurements."""
+
+    def __init__(self, attention: Spec, position: Spec, block: Spec, role: str) -> None:
+        sizes: dict[str, Any] = {k: v for k, v in vars(SIZES).items() if k != "vocab_size"}
+        parts: dict[str, Any] = {"attention": attention, "position": position, "block": block}
+        parts["init"] = init.normal(
+            std=0.3
+        )  # a model as narrow as this learns soon from weights as wide
+        self.crosses, self.is_causal = role == "cross", role != "encoder"
+        self.model = Backbone(
+            BackboneConfig(**sizes, **parts),
+            SIZES.vocab_size,
+            is_causal=self.is_causal,
+            has_memory=self.crosses,
+        )
+        self.start = {k: v.clone() for k, v in self.model.state_dict().items()}
+        stir(self.model.double())
+
+    def train_padded(self) -> Figure:
+        ids = SIZES.tokens(2, 7)
+        expected, figures = self.model(ids, **self.memory(2)), dict[str, Figure]()
+        for name, left, right in (("padded right", 0, 3), ("padded left", 4, 0)):
+            wide, is_token = around(ids, left, right, SIZES.vocab_size)
+            found = self.model(wide, attention_mask=is_token, **self.memory(2))
+            figures[name] = difference(found[:, left : left + 7], expected)
+        if self.is_causal:
+            other = torch.cat((ids[:, :4], (ids[:, 4:] + 1) % SIZES.vocab_size), dim=1)
+            found = self.model(other, **self.memory(2))[:, :4]
+            figures["blind to what is later"] = difference(found, expected[:, :4])
+        return worst({**figures, "learns from padded rows": self.learns(is_packed=False)})
+
+    def train_packed(self) -> Figure:
+        ids, documents = SIZES.tokens(1, 11), torch.tensor([[0] * 4 + [1] * 5 + [2] * 2])
+        memory, places = self.memory(1, 9), torch.tensor([[0] * 3 + [1] * 2 + [2] * 4])
+        given = {**memory, "memory_document_ids": places} if self.crosses else {}
+        packed, figures = self.model(ids, document_ids=documents, **given), dict[str, Figure]()
+        for number in range(3):
+            own = documents[0] == number
+            alone = {"memory": memory["memory"][:, places[0] == number]} if self.crosses else {}
+            expected = self.model(ids[:, own], **alone)
+            figures[f"document {number} apart"] = difference(packed[:, own], expected)
+        return worst({**figures, "learns from packed rows": self.learns(is_packed=True)})
+
+    @torch.no_grad()
+    def generate_padded(self) -> Figure:
+        ids, is_token = SIZES.tokens(2, 9), torch.ones(2, 9, dtype=torch.bool)
+        is_token[1, :2] = False
+        expected = self.model(ids, attention_mask=is_token, **self.memory(2))
+        cache, found, start = self.model.new_cache(), list[Tensor](), 0
+        for size in (4, 1, 1, 3):
+            piece = slice(start, start + size)
+            mask = is_token[:, piece]
+            if cache is None:  # it reads all of the text again at each step
+                piece, mask = slice(0, start + size), is_token[:, : start + size]
+            states = self.model(ids[:, piece], attention_mask=mask, cache=cache, **self.memory(2))
+            found.append(states[:, -size:])
+            start += size
+        same = difference(torch.cat(found, dim=1)[is_token], expected[is_token])
+        return worst({"cached": same})
+
+    def generate_packed(self) -> Figure:
+        ids, documents = SIZES.tokens(1, 9), torch.tensor([[0] * 4 + [1] * 5])
+        cache, given = self.model.new_cache(), self.memory(1)
+        if self.crosses:
+            given["memory_document_ids"] = torch.zeros(1, 5, dtype=torch.long)
+        states = self.model(ids, document_ids=documents, cache=cache, **given)
+        return difference(states, self.model(ids, document_ids=documents, **given))
+
+    def memory(self, batch: int, length: int = 5) -> dict[str, Tensor]:
+        """The same other sequence at each call, where the model reads one."""
+        if not self.crosses:
+            return {}
+        size = batch * length * SIZES.hidden_size
+        numbers = torch.linspace(-3.0, 3.0, size, dtype=torch.float64).sin()
+        return {"memory": numbers.view(batch, length, SIZES.hidden_size)}
+
+    def learns(self, *, is_packed: bool) -> Figure:
+        """A text's second token is to be labelled with its first, or with what the other sequence says."""
+        self.model.float().load_state_dict(self.start)
+        head = nn.Linear(SIZES.hidden_size, 5)
+        stir(head)
+        optimizer = torch.optim.Adam([*self.model.parameters(), *head.parameters()], lr=0.02)
+        labels = torch.arange(5).repeat(2)  # of ten texts of four tokens
+        ids = torch.full((10, 4), 7)
+        ids[:, 0] = 7 if self.crosses else labels
+        codes = F.one_hot(labels, SIZES.hidden_size).float()[:, None].expand(-1, 2, -1) * 3.0
+        given: dict[str, Tensor] = {"memory": codes} if self.crosses else {}
+        if is_packed:
+            ids, owner = ids.view(2, 20), torch.arange(5).repeat(2, 1)
+            given = {"document_ids": owner.repeat_interleave(4, dim=1)}
+            if self.crosses:
+                given["memory"] = codes.reshape(2, 10, -1)
+                given["memory_document_ids"] = owner.repeat_interleave(2, dim=1)
+        else:
+            is_token = torch.ones(10, 4, dtype=torch.bool)
+            is_token[::3, 3] = False
+            given["attention_mask"] = is_token
+        losses = []
+        for _ in range(STEPS):
+            states = self.model(ids, **given).reshape(10, 4, -1)[:, 1]
+            loss = F.cross_entropy(head(states), labels)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            losses.append(loss.item())
+        self.model.double()
+        share = losses[-1] / losses[0]
+        return Figure(share / LEARNT, f"loss {losses[0]:.2f} to {losses[-1]:.2f}")

@@ -1,0 +1,80 @@
+"""Every built-in part keeps every promise of its kind; and the kit itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lightformer import attention, norm, testing
+from lightformer.errors import ConfigError
+from lightformer.registry import KINDS, Spec
+from tests.variants import variants
+
+EVERY_PART = [param for kind in KINDS for param in variants(kind)]
+
+
+@pytest.mark.parametrize(
+    "spec", [pytest.param(p.values[0], id=f"{p.values[0].kind}-{p.id}") for p in EVERY_PART]
+)
+def test_every_part_keeps_its_promises(spec: Spec) -> None:
+    report = testing.check(spec)
+    report.assert_held()
+    assert any(result.status == testing.HELD for result in report.results)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_promises_that_can_be_read(kind: str) -> None:
+    promises = testing.promises(kind)
+    names = [promise.name for promise in promises]
+    assert len(promises) >= 3
+    for place, promise in enumerate(promises):
+        assert promise.claim.endswith(".")
+        assert promise.breach.endswith((".", ")"))
+        assert set(promise.needs) <= set(names[:place]), f"{promise.name} needs what comes later"
+
+
+def test_a_report_says_what_holds() -> None:
+    lines = str(testing.check(attention.mha())).splitlines()
+    assert lines[0].startswith("attention mha {bias: True, dropout: 0.0, ")
+    assert any(line.startswith("  held     causal  ") for line in lines)
+    assert lines[-1] == f"{len(testing.promises('attention'))} held"
+
+
+def test_a_promise_is_tried_alike_whatever_came_before() -> None:
+    whole = {r.promise.name: r for r in testing.check(attention.mha()).results}
+    torch.manual_seed(17)
+    others = [name for name in whole if name not in ("runs", "steady", "batch", "packed")]
+    for result in testing.check(attention.mha(), skip=others).results:
+        assert result == whole[result.promise.name]
+
+
+def test_the_random_numbers_of_a_caller_are_left_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    testing.check(norm.rms_norm())
+    assert torch.rand(2).equal(expected)
+
+
+def test_promises_that_are_not_meant_can_be_left_out() -> None:
+    results = testing.check(attention.mha(), skip=["order", "cache_rows"]).results
+    assert {"order", "cache rows"} & {r.promise.name for r in results} == set()
+    with pytest.raises(
+        ConfigError, match=r"attention has no promise 'ordr'. Did you mean 'order'\?"
+    ):
+        testing.check(attention.mha(), skip=["ordr"])
+
+
+def test_sizes_can_be_chosen() -> None:
+    with pytest.raises(
+        ConfigError, match="num_heads must be a multiple of num_kv_heads, but 6 is not one of 4"
+    ):
+        attention.gqa(num_kv_heads=4)(testing.Sizes().dimensions())
+    testing.check(attention.gqa(num_kv_heads=4), sizes=testing.Sizes(num_heads=8)).assert_held()
+
+
+def test_there_is_no_such_kind() -> None:
+    with pytest.raises(
+        ConfigError, match=r"There is no kind 'atention' of part. Did you mean 'attention'\?"
+    ):
+        testing.promises("atention")
