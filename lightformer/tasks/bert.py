@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightformer.heads import Pooler, TokenHead
+from lightformer.heads import Pooler, Pooling, TokenHead
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
 from lightformer.tasks.masked_lm import fill_mask, predicted_tokens
@@ -27,6 +27,7 @@ class BertPretraining(Task):
 
     Args:
         tied: whether the token head shares the matrix of the token embedding
+        pooling: what stands for a whole pair: the first token's hidden state, the last one's, or the mean
     """
 
     default_is_causal = False
@@ -36,18 +37,20 @@ class BertPretraining(Task):
         "val/next_sentence_accuracy": "val/next_sentence_accuracy",
     }
 
-    def __init__(self, tied: bool = True, **options: Any) -> None:
+    def __init__(self, tied: bool = True, pooling: Pooling = "first", **options: Any) -> None:
         super().__init__(**options)
         config = self.backbone.config
+        embedding = self.backbone.embeddings.token
         self.head = TokenHead(
-            self.backbone.embeddings.token,
+            embedding,
+            hidden_size=config.hidden_size,
             tied=tied,
             bias=True,
-            norm=config.norm(config.hidden_size),
+            norm=config.norm(embedding.embedding_dim),
         )
-        self.pooler = Pooler(config.hidden_size)
+        self.pooler = Pooler(config.hidden_size, pooling)
         self.next_sentence_head = nn.Linear(config.hidden_size, 2)
-        self.keep(tied=tied)
+        self.keep(tied=tied, pooling=pooling)
         self.finish()
 
     def forward(self, input_ids: Tensor, **inputs: Any) -> Tensor:

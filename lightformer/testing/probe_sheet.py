@@ -72,7 +72,7 @@ def pairs_of(
         found += [(USUAL[0], p) for p in _forms("position", positions)]
     if positions is None:
         found += [(a, _position_for(a)) for a in _forms("attention", attentions)]
-    return list(dict.fromkeys(found))
+    return [pair for number, pair in enumerate(found) if pair not in found[:number]]
 
 
 def _forms(kind: str, named: Iterable[str] | None) -> list[Form]:

@@ -64,6 +64,8 @@ def test_the_command_works(workshop: Path, cache_dir: Path, command: str) -> Non
             words += ["--trainer.accelerator", "cpu"]
     elif words[0] == "generate":
         words += ["--max_new_tokens", "5"]
+    elif words[:2] == ["plugins", "probe"]:
+        words += ["--steps", "2"]
     done = here(*words, cwd=workshop)
     assert done.code == 0, done.err
     assert done.out

@@ -142,6 +142,18 @@ def test_next_sentence_prediction_logs() -> None:
     agree(logged["val/next_sentence_accuracy"], right)
 
 
+@pytest.mark.parametrize("cls", [BertPretraining, NextSentencePrediction])
+@pytest.mark.parametrize("pooling", ["first", "mean", "last"])
+def test_a_pair_is_pooled_as_asked(cls: type[Task], pooling: str) -> None:
+    model, one = made(cls, pooling=pooling), batch(cls, 5)
+    rows = zip(model.hidden_states(one), one["attention_mask"].sum(dim=1), strict=True)
+    reads = [{"first": s[0], "mean": s[:n].mean(dim=0), "last": s[n - 1]} for s, n in rows]
+    pooled = model.pooler.dense(torch.stack([read[pooling] for read in reads])).tanh()
+    found = model.objectives(one)["next_sentence_labels"].logits
+    close(found, model.next_sentence_head(pooled), 1e-5)
+    assert model.hparams["pooling"] == pooling
+
+
 def test_a_causal_language_model_predicts_the_next_token() -> None:
     model, batches = made(CausalLM), [batch(CausalLM, size) for size in (2, 5, 3)]
     logged = evaluated(model, batches)

@@ -248,6 +248,8 @@ def test_what_is_probed() -> None:
     assert len(windows) == 2
     assert all(form == ("rope", ()) for _, form in windows)
     assert [p for _, (p, _) in pairs_of(None, ["shaw"])] == ["shaw", "shaw"]
+    rotary = [dict(options) for _, (_, options) in pairs_of(None, ["rope"])]
+    assert [form["scaling"]["name"] for form in rotary if "scaling" in form] == ["yarn"]
 
 
 def test_a_pair_that_is_refused_is_shown_as_refused() -> None:
