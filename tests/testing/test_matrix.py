@@ -59,9 +59,11 @@ def test_every_cell_works_or_is_refused_by_a_sentence(tmp_path: Path) -> None:
     assert wirings >= len(names("block"))
     assert cells == attentions * positions * wirings * 12 == works + refused
     assert broken == 0
-    for sentence in re.findall(
-        r"^(?:\d+|refused in all of them)[^:]*: (.*)$", done.out, re.MULTILINE
-    ):
+    sentences = re.findall(
+        r"^(?:\d+|refused in all of them \([^)]*\)): (.*)$", done.out, re.MULTILINE
+    )
+    assert len(sentences) >= 4
+    for sentence in sentences:
         assert sentence.endswith(".")
         assert len(sentence) > 40
     assert page.read_text() == PAGE.read_text(), (
@@ -75,12 +77,17 @@ def test_a_cell_that_lies_is_called_broken(tmp_path: Path) -> None:
     done = apart("plugins", "matrix", *words.split(), cwd=tmp_path)
     assert done.code == 1, done.err
     rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line}
-    assert rows["leaks"] == ["1", "2"]
+    assert rows["leaks"] == [
+        "1",
+        "2",
+        "3",
+        "4",
+    ]  # refused with alibi; broken in each role with learned
     assert rows["mha"] == ["ok", "ok"]
     assert "1: refused: leaks does not like alibi; choose rope." in done.out
-    assert re.search(
-        r"^2: broken \(packed train\): document \d apart: \d\.\de", done.out, re.MULTILINE
-    )
+    for number, role in ((2, "encoder"), (3, "decoder"), (4, "cross")):
+        line = rf"^{number}: broken \({role}, packed train\): document \d apart: \d\.\de"
+        assert re.search(line, done.out, re.MULTILINE), done.out
     found = COUNTS.search(done.out)
     assert found is not None
-    assert int(found[7]) == 3  # encoder, decoder, cross
+    assert int(found[7]) == 3
