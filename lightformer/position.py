@@ -27,6 +27,8 @@ class Position(nn.Module, ABC):
 
     longest: int | None = None
     """How many positions there are; None where there is no end."""
+    lengthens: bool = False
+    """Whether `rotate` also makes queries and keys longer, as a scaling of rope may."""
 
     def embed(self, position_ids: Tensor) -> Tensor | None:
         """Returns what is added to the embeddings, (batch or 1, seq, hidden). Called once a forward."""

@@ -37,6 +37,16 @@ def check(line: CommandLine, catalogue: Catalogue) -> None:
     _Check(line, catalogue).run()
 
 
+def check_part_options(kind: str, name: str, options: dict[str, Any], catalogue: Catalogue) -> None:
+    """Compares the options of one part with what it takes.
+
+    Raises:
+        ConfigError: an option is unknown, of the wrong type, or one that is needed is missing.
+    """
+    line = CommandLine("plugins check", places={("options",): "--options"})
+    _Check(line, catalogue).choice(kind, {"name": name, **options}, ("options",), "")
+
+
 @dataclass
 class _Check:
     line: CommandLine
@@ -122,6 +132,8 @@ class _Check:
         missing = [o.name for o in known.values() if o.required and o.name not in value]
         if missing:
             way = f"--{'.'.join((*path, missing[0]))} VALUE"
+            if self.line.command == "plugins check":
+                way = f"--options '{{{missing[0]}: VALUE}}'"
             raise self.error(
                 path,
                 f"{kind} {name!r} needs {', '.join(missing)}, which has no default; add {way}.",

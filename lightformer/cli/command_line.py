@@ -60,7 +60,7 @@ class CommandLine:
         self.places[path] = f"--{key.removeprefix('--')}"
         if path[-1] == "name":
             path, value = path[:-1], {"name": value}
-        self._take(_nest(path, _canonical(value, path[-1])))
+        self._take(_nest(path, canonical(value, path[-1])))
 
     def fill(self, section: str, defaults: dict[str, Any]) -> None:
         """Gives options of a section that the user leaves open the values of `defaults`.
@@ -75,7 +75,7 @@ class CommandLine:
                 self.arguments.append(f"--{section}.{key}={_text(default)}")
             elif key not in values or (section, key) in self._nameless:
                 before[key] = default
-            own = _canonical(default, key)
+            own = canonical(default, key)
             if isinstance(given, dict) and isinstance(own, dict):
                 values[key] = {**own, **given}
             elif given is None:
@@ -86,7 +86,7 @@ class CommandLine:
 
     def add(self, document: Document) -> None:
         """Takes in a config file."""
-        values = {key: _canonical(value, key) for key, value in document.values.items()}
+        values = {key: canonical(value, key) for key, value in document.values.items()}
         for path, line in document.lines.items():
             self.places[_short_path(path)] = f"{document.file}:{line}"
         self.plugins += plugin_names(values.pop("plugins", None))
@@ -219,18 +219,18 @@ def _under(key: str, document: Document) -> Document:
     return Document({key: document.values}, lines, document.file)
 
 
-def _canonical(value: Any, key: str) -> Any:
-    """The short form, in which a choice is always a mapping."""
+def canonical(value: Any, key: str) -> Any:
+    """Returns the short form of what stands under `key`, in which a choice is always a mapping."""
     value = shorten(value, key)
     if isinstance(value, list):
-        return [_canonical(item, key) for item in value]
+        return [canonical(item, key) for item in value]
     if choice_of(key) and isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
         return value
     if choice_of(key) and isinstance(value.get("init_args"), dict):
         value = {**{k: v for k, v in value.items() if k != "init_args"}, **value["init_args"]}
-    return {k: _canonical(v, k) for k, v in value.items()}
+    return {k: canonical(v, k) for k, v in value.items()}
 
 
 def _short_path(path: Path_) -> Path_:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lightformer.catalogue.index import read_catalogue
+from lightformer.cli.check import check_part_options
+from lightformer.cli.command_line import canonical
 from lightformer.cli.document import parse_value
 from lightformer.cli.plugins import Request
 from lightformer.errors import ConfigError, StorageError, did_you_mean
@@ -23,15 +25,17 @@ def check_part(request: Request) -> int:
     catalogue = read_catalogue(request.plugins, request.folder)
     if not catalogue.dynamic:
         catalogue.find(kind, name)  # a slip of the pen is answered before torch is imported
+    given = request.options.get("options")
+    asked = None if given is None else _canonical_options(given)
+    if asked is not None:
+        check_part_options(kind, name, asked, catalogue)
     load_plugins(request.plugins, request.folder)
 
     from lightformer import testing
     from lightformer.plain import from_plain
     from lightformer.registry import contract, find
 
-    forms = list(find(kind, name).forms)
-    if "options" in request.options:
-        forms = [_mapping(request.options["options"], "options")]
+    forms = find(kind, name).forms if asked is None else (asked,)
     sizes = testing.Sizes(**_sizes(request.options.get("sizes", "{}")))
     skip = [word for word in request.options.get("skip", "").split(",") if word]
     broken = False
@@ -87,6 +91,10 @@ def write_page(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _canonical_options(text: str) -> dict[str, Any]:
+    return {key: canonical(value, key) for key, value in _mapping(text, "options").items()}
 
 
 def _mapping(text: str, option: str) -> dict[str, Any]:

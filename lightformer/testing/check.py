@@ -18,6 +18,7 @@ from lightformer.testing.promise import (
     ABSENT,
     BROKEN,
     OPEN,
+    REFUSED,
     Promise,
     Result,
     judge,
@@ -103,7 +104,7 @@ def check(spec: Spec, *, sizes: Sizes | None = None, skip: Iterable[str] = ()) -
         skip: names of promises that are not meant to hold
 
     Raises:
-        ConfigError: `skip` names a promise that there is not.
+        ConfigError: the part refuses its options, or `skip` names a promise that there is not.
     """
     kind = spec.kind
     known = {promise.name: promise for promise in promises(kind)}
@@ -120,6 +121,8 @@ def check(spec: Spec, *, sizes: Sizes | None = None, skip: Iterable[str] = ()) -
             if promise.name not in left_out:
                 unsure = {r.promise.name for r in results if r.status in (BROKEN, OPEN)}
                 results.append(judge(promise, given, unsure))
+                if results[0].status == REFUSED:  # not even the first: it cannot be built
+                    raise ConfigError(results[0].figure)
     return Report(spec, tuple(results))
 
 

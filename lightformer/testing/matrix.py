@@ -6,13 +6,9 @@ work must be refused by a sentence; a cell that does neither is a lie, and is ca
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -24,9 +20,10 @@ from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import ConfigError
 from lightformer.plain import from_plain
-from lightformer.plugins import load_plugins
+from lightformer.position import NoPosition
 from lightformer.registry import Spec, contract, find, names
-from lightformer.testing.promise import Figure, difference, worst
+from lightformer.testing.pool import in_processes
+from lightformer.testing.promise import Figure, change, difference, worst
 from lightformer.testing.sizes import Sizes, around, stir
 
 WORKS, REFUSED, BROKEN = "works", "refused", "broken"
@@ -101,22 +98,10 @@ def matrix(
         folder: folder of local plugins that it must load
     """
     combinations = list(itertools.product(attentions, positions, blocks, ROLES))
-    if processes == 1:
-        for combination in combinations:
-            yield from try_out(*combination)
-        return
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), start_worker, (list(plugins), folder)
-    ) as pool:
-        for cells in pool.map(_try_one, combinations, chunksize=8):
-            yield from cells
-
-
-def start_worker(plugins: list[str], folder: str | None) -> None:
-    """Makes a process of the pool ready: it knows the plugins, and takes one thread."""
-    torch.set_num_threads(1)
-    with contextlib.redirect_stderr(io.StringIO()):  # which plugins there are has been said
-        load_plugins(plugins, folder)
+    for cells in in_processes(
+        _try_one, combinations, processes=processes, plugins=plugins, folder=folder
+    ):
+        yield from cells
 
 
 def _try_one(combination: tuple[Form, Form, Form, str]) -> list[Cell]:
@@ -140,23 +125,13 @@ def try_out(attention: Form, position: Form, block: Form, role: str) -> Iterator
                 yield Cell(*where, rows, use, REFUSED, str(refusal))
             return
         for rows, use in itertools.product(ROWS, USES):
-            outcome, why = _outcome(getattr(trial, f"{use}_{rows}"))
+            outcome, why = trial.outcome(rows, use)
             yield Cell(*where, rows, use, outcome, why)
 
 
 def _spec(kind: str, form: Form) -> Any:
     name, options = form
     return from_plain(contract(kind), {"name": name, **dict(options)})
-
-
-def _outcome(measure: Callable[[], Figure]) -> tuple[str, str]:
-    try:
-        figure = measure()
-    except ConfigError as refusal:
-        return REFUSED, str(refusal)
-    except Exception as error:  # whatever it is, the cell neither works nor is refused
-        return BROKEN, f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return (WORKS, "") if figure.held else (BROKEN, f"{figure.where}: {figure.text}")
 
 
 class _Trial:
@@ -178,9 +153,36 @@ class _Trial:
         self.start = {k: v.clone() for k, v in self.model.state_dict().items()}
         stir(self.model.double())
 
+    def outcome(self, rows: str, use: str) -> tuple[str, str]:
+        """What came of one kind of rows in one use, and why."""
+        measure = getattr(self, f"{use}_{rows}")
+        try:
+            figures = {}
+            for mode in ("train()", "eval()"):
+                self.model.train(mode == "train()")
+                figures[mode] = measure()
+            if use == "train":
+                figures["learns"] = self.learns(is_packed=rows == "packed")
+        except ConfigError as refusal:
+            if use == "generate":  # asked for when a cache is: before a token is read
+                return REFUSED, str(refusal)
+            return BROKEN, f"refused too late, when it runs: {refusal}"
+        except Exception as error:  # whatever it is, the cell neither works nor is refused
+            return BROKEN, f"{type(error).__name__}: {' '.join(str(error).split())}"
+        figure = worst(figures)
+        return (WORKS, "") if figure.held else (BROKEN, f"{figure.where}: {figure.text}")
+
     def train_padded(self) -> Figure:
         ids = SIZES.tokens(2, 7)
         expected, figures = self.model(ids, **self.memory(2)), dict[str, Figure]()
+        apart = self.model(ids, position_ids=torch.arange(0, 14, 2)[None], **self.memory(2))
+        acts = not isinstance(self.model.position, NoPosition)
+        figures["positions"] = change(apart, expected) if acts else difference(apart, expected)
+        if self.crosses:
+            wide = self.memory(2, 9)["memory"]
+            is_token = torch.arange(9)[None].expand(2, -1) < 5
+            found = self.model(ids, memory=wide, memory_mask=is_token)
+            figures["padding of memory"] = difference(found, self.model(ids, memory=wide[:, :5]))
         for name, left, right in (("padded right", 0, 3), ("padded left", 4, 0)):
             wide, is_token = around(ids, left, right, SIZES.vocab_size)
             found = self.model(wide, attention_mask=is_token, **self.memory(2))
@@ -189,7 +191,7 @@ class _Trial:
             other = torch.cat((ids[:, :4], (ids[:, 4:] + 1) % SIZES.vocab_size), dim=1)
             found = self.model(other, **self.memory(2))[:, :4]
             figures["blind to what is later"] = difference(found, expected[:, :4])
-        return worst({**figures, "learns from padded rows": self.learns(is_packed=False)})
+        return worst(figures)
 
     def train_packed(self) -> Figure:
         ids, documents = SIZES.tokens(1, 11), torch.tensor([[0] * 4 + [1] * 5 + [2] * 2])
@@ -201,7 +203,7 @@ class _Trial:
             alone = {"memory": memory["memory"][:, places[0] == number]} if self.crosses else {}
             expected = self.model(ids[:, own], **alone)
             figures[f"document {number} apart"] = difference(packed[:, own], expected)
-        return worst({**figures, "learns from packed rows": self.learns(is_packed=True)})
+        return worst(figures)
 
     @torch.no_grad()
     def generate_padded(self) -> Figure:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lightformer.checks import check_dropout
 from lightformer.registry import Spec
 from lightformer.testing.promise import DoesNotApply, Figure, difference, truth, worst
 
@@ -21,8 +22,13 @@ Run = Callable[[nn.Module], Tensor]
 
 
 def without_dropout(spec: S) -> S:
-    """Returns the spec with its option `dropout` at 0: chance would hide what is compared."""
-    if spec.options().get("dropout"):
+    """Returns the spec with its option `dropout` at 0: chance would hide what is compared.
+
+    Raises:
+        ConfigError: it is no probability.
+    """
+    if dropout := spec.options().get("dropout"):
+        check_dropout(dropout)
         return dataclasses.replace(spec, dropout=0.0)  # type: ignore[type-var]
     return spec
 

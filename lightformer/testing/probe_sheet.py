@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.plain import from_plain
 from lightformer.registry import contract, find, names
-from lightformer.testing.matrix import Form, forms_of, label, start_worker
+from lightformer.testing.matrix import Form, forms_of, label
+from lightformer.testing.pool import in_processes
 from lightformer.testing.probe import (
     ORDER_LENGTH,
     SCORED,
@@ -119,13 +118,7 @@ def survey(
         folder: folder of local plugins that it must load
     """
     one = partial(_probe_one, steps=steps, seed=seed)
-    if processes == 1:
-        yield from map(one, pairs)
-        return
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), start_worker, (list(plugins), folder)
-    ) as pool:
-        yield from pool.map(one, pairs)
+    yield from in_processes(one, pairs, processes=processes, plugins=plugins, folder=folder)
 
 
 def _probe_one(pair: Pair, *, steps: int, seed: int) -> Entry:

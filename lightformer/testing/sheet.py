@@ -15,7 +15,8 @@ Pair = tuple[str, str]
 HEADING = """# What works with what
 
 Made by `lightformer plugins matrix --markdown FILE`, which tries every combination: a small model is built, its
-promises are measured, and it learns a small task. What does not work is refused by the sentence that is given here.
+promises are measured, and it learns a small task. What does not work is refused by the sentence that is given here: a
+pair of parts when the model is built, a way to generate when its cache is asked for.
 """
 
 
@@ -37,7 +38,9 @@ class Sheet:
             if cell.outcome != WORKS:
                 case = (cell.role, cell.rows, cell.use, cell.outcome, cell.why)
                 found[case].add(cell.block)
-        shapes = Counter(frozenset(found) for found in self.cases.values())
+        shapes = Counter(
+            frozenset(case for case in found if case[3] == REFUSED) for found in self.cases.values()
+        )  # what is broken is never usual
         self.usual = shapes.most_common(1)[0][0] if shapes else frozenset()
         self.notes: list[str] = []
 

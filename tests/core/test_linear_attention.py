@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightformer import attention, position
+from lightformer import attention, position, scaling
 from lightformer.attention import AttentionContext
 from lightformer.errors import ConfigError
 from lightformer.masks import AttentionMask
@@ -421,6 +421,14 @@ def test_a_position_that_needs_scores_is_refused(placing: Position) -> None:
         f"{type(placing).__name__} adds to the scores of queries and keys, but LinearAttention has running "
         "sums in their place; choose position rope, learned, sinusoidal or none, or attention mha."
     )
+
+
+def test_a_position_that_lengthens_is_refused() -> None:
+    yarn = scaling.yarn(factor=16.0, original_max_seq_len=100)
+    with pytest.raises(ConfigError, match="set attention_factor to 1, or choose attention mha"):
+        attending().check_position(position.rope(scaling=yarn)(dimensions()))
+    plain = scaling.yarn(factor=16.0, original_max_seq_len=100, attention_factor=1.0)
+    attending().check_position(position.rope(scaling=plain)(dimensions()))
 
 
 @pytest.mark.parametrize("name", ["rope", "learned", "sinusoidal", "none"])

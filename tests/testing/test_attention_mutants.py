@@ -131,6 +131,30 @@ class CrossesBorders(WithMask):
         return {"query_documents": None, "key_documents": None}
 
 
+@mutants.breaks("memory")
+class ReadsTheMemoryOfOthers(WithMask):
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        if context.memory is None:
+            return {}
+        return {"query_documents": None, "key_documents": None}
+
+
+@mutants.breaks("lengths")
+class CrossesBordersOfLongTexts(WithMask):
+    """Where it works in chunks, it forgets all but the causal rule."""
+
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        if context.key_positions.shape[1] <= 64:
+            return {}
+        return {"query_documents": None, "key_documents": None}
+
+
+@mutants.breaks("lengths")
+class ReadsPaddingOfLongTexts(WithMask):
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        return {"is_token": None} if context.key_positions.shape[1] > 64 else {}
+
+
 @mutants.breaks("lengths")
 class ForgetsTheStartOfLongTexts(WithMask):
     def spoilt(self, context: AttentionContext) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lightformer.registry import names
+from lightformer.catalogue.index import read_catalogue
 from tests.e2e.harness import ROOT, apart
 
 PAGE = ROOT / "docs" / "matrix.md"
@@ -55,8 +55,9 @@ def test_every_cell_works_or_is_refused_by_a_sentence(tmp_path: Path) -> None:
         int(number.replace(",", "")) for number in found.groups()
     )
     assert attentions >= 9
-    assert positions == len(names("position")) >= 8
-    assert wirings >= len(names("block"))
+    built_in = read_catalogue(folder=None)
+    assert positions == len(built_in.names("position")) >= 8
+    assert wirings >= len(built_in.names("block"))
     assert cells == attentions * positions * wirings * 12 == works + refused
     assert broken == 0
     sentences = re.findall(
@@ -86,8 +87,87 @@ def test_a_cell_that_lies_is_called_broken(tmp_path: Path) -> None:
     assert rows["mha"] == ["ok", "ok"]
     assert "1: refused: leaks does not like alibi; choose rope." in done.out
     for number, role in ((2, "encoder"), (3, "decoder"), (4, "cross")):
-        line = rf"^{number}: broken \({role}, packed train\): document \d apart: \d\.\de"
+        line = rf"^{number}: broken \({role}, packed train\): document \d apart, eval\(\): \d\.\de"
         assert re.search(line, done.out, re.MULTILINE), done.out
     found = COUNTS.search(done.out)
     assert found is not None
     assert int(found[7]) == 3
+
+
+LIES = '''"""Plugins whose bugs show in some cells alone."""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from lightformer import register
+from lightformer.attention import AttentionContext
+from lightformer.dimensions import Dimensions
+from lightformer.errors import ConfigError
+from lightformer.position import NoPosition
+from lightformer.softmax_attention import SoftmaxAttention
+
+
+class Spoilt(SoftmaxAttention):
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+        self.none = (NoPosition(dims),)
+
+    def forward(self, hidden_states: Tensor, context: AttentionContext) -> Tensor:
+        return super().forward(hidden_states, self.spoil(context))
+
+
+@register("attention", "deaf")
+class Deaf(Spoilt):
+    """Takes every position, and uses none."""
+
+    def spoil(self, context: AttentionContext) -> AttentionContext:
+        return replace(context, position=self.none[0])
+
+
+@register("attention", "leaks_in_use")
+class LeaksInUse(Spoilt):
+    """Sees the future in eval()."""
+
+    def spoil(self, context: AttentionContext) -> AttentionContext:
+        causal = context.mask.is_causal and self.training
+        return replace(context, mask=replace(context.mask, is_causal=causal))
+
+
+@register("attention", "reads_padding")
+class ReadsPadding(Spoilt):
+    """Reads the padding of another sequence."""
+
+    def spoil(self, context: AttentionContext) -> AttentionContext:
+        if context.memory is None:
+            return context
+        return replace(context, mask=replace(context.mask, is_token=None))
+
+
+@register("attention", "refuses_late")
+class RefusesLate(Spoilt):
+    """Refuses packed rows when they are there."""
+
+    def spoil(self, context: AttentionContext) -> AttentionContext:
+        if context.mask.query_documents is not None:
+            raise ConfigError("refuses_late takes no packed rows; leave out document_ids.")
+        return context
+'''
+
+
+def test_each_lie_is_found_in_its_cells(tmp_path: Path) -> None:
+    (tmp_path / "lies.py").write_text(LIES)
+    names = "deaf,leaks_in_use,reads_padding,refuses_late"
+    words = f"--plugins lies.py --attention {names} --position alibi --block pre_norm --markdown page.md"
+    done = apart("plugins", "matrix", *words.split(), cwd=tmp_path)
+    assert done.code == 1, done.err
+    rows = dict(re.findall(r"^(\w+) +([\d ]+)$", done.out, re.MULTILINE))
+    notes = dict(re.findall(r"^(\d+): (.*)$", done.out, re.MULTILINE))
+    said = {name: [notes[number] for number in rows[name].split()] for name in names.split(",")}
+    assert said["deaf"] == ["broken (padded train): positions, train(): 0.0e+00 (at least 1e-06)"]
+    assert all("blind to what is later, eval()" in note for note in said["leaks_in_use"][:2])
+    assert all(note.startswith("broken (cross, padded") for note in said["reads_padding"])
+    late = (
+        "refused too late, when it runs: refuses_late takes no packed rows; leave out document_ids."
+    )
+    assert said["refuses_late"] == [f"broken (packed train): {late}"]

@@ -279,6 +279,19 @@ class KeepsMomentumAside(Plain):
 
 
 @mutants.breaks("state")
+class KeepsSlowWeightsAside(Plain):
+    """Every six steps it goes half the way back, to weights that no state_dict has."""
+
+    def step_one(self, parameter: Tensor, gradient: Tensor, group: Group) -> None:
+        slow = self.__dict__.setdefault("slow", {})
+        slow.setdefault(parameter, parameter.detach().clone())
+        super().step_one(parameter, gradient, group)
+        count = self.kept(parameter, "count", torch.zeros((), dtype=torch.float32))
+        if count.add_(1.0).item() % 6 == 0:
+            parameter.copy_(slow[parameter].lerp_(parameter, 0.5))
+
+
+@mutants.breaks("state")
 class KeepsMoreDigitsThanAreLoaded(Plain):
     def momentum(self, parameter: Tensor) -> Tensor:
         wide = torch.promote_types(parameter.dtype, torch.float32)

@@ -156,6 +156,14 @@ class RoundsItsSlopesToNothing(Sloping):
         return super().bias(query_positions, key_positions) * 0
 
 
+@mutants.breaks("behind")
+class KnowsLaterKeysAlone(Sloping):
+    """A slip of the sign, so that it does nothing in a causal model."""
+
+    def distance(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        return (key_positions[:, None, :] - query_positions[:, :, None]).clamp(min=0)
+
+
 @mutants.breaks("order")
 class ComparesQueriesWithThemselves(Sloping):
     def distance(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ class GroupedQueryAttention(SoftmaxAttention):
             bound (Henry et al., 2020, arXiv:2010.04245)
         softcap: bounds the scores by softcap * tanh(score / softcap); this is not in the fused kernel (Gemma 2,
             2024, arXiv:2408.00118)
-        sink: whether a head may also look at nothing, whose score is learned (Xiao et al., 2023, arXiv:2309.17453)
+        sink: whether a head may also look at nothing, whose score is learned (after Xiao et al., 2023,
+            arXiv:2309.17453, where a token serves as such)
         gate: whether what is gathered is multiplied by a sigmoid of the input, for each `element` or each `head`
             (Qiu et al., 2025, arXiv:2505.06708)
     """

@@ -66,6 +66,12 @@ class LinearAttention(Attention):
                 "sums in their place; choose position rope, learned, sinusoidal or none, or attention mha."
             )
 
+        if position.lengthens:
+            raise ConfigError(
+                f"{type(position).__name__} makes queries and keys longer (its attention_factor is not 1), and in "
+                "LinearAttention so all that is gathered; set attention_factor to 1, or choose attention mha."
+            )
+
     def new_cache(self) -> RunningSums:
         return RunningSums()
 

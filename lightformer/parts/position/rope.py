@@ -60,6 +60,7 @@ class RotaryPosition(Position):
             raise ConfigError(f"rope_theta must be above 0, but is {rope_theta}.")
         self.rope_theta, self.pairs, self.turning = rope_theta, pairs, turning
         self.scaling = None if scaling is None else scaling()
+        self.lengthens = self.scaling is not None and self.scaling.attention_factor != 1.0
         self.frequencies(torch.float32, torch.device("cpu"))  # what scaling refuses, it refuses now
 
     def frequencies(self, dtype: torch.dtype, device: torch.device) -> Tensor:

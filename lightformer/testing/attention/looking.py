@@ -41,7 +41,8 @@ def runs(trial: AttentionTrial) -> Figure:
 def steady(trial: AttentionTrial) -> Figure:
     """The same input gives the same output, also in train().
 
-    Breach: something random, or something remembered, acts where there is no dropout and no cache.
+    Breach: something random or remembered acts where there is no dropout and no cache; or self.training is asked
+    where it should not be.
     """
 
     def measure(model: Backbone) -> Figure:
@@ -155,23 +156,39 @@ def packed(trial: AttentionTrial) -> Figure:
     return trial.both_ways(measure)
 
 
-@promise("attention", needs=("causal", "batch"))
+STARTS = (1, 64, 65, 129)
+"""Lengths around those at which chunks might end."""
+
+
+@promise("attention", needs=("causal", "padding", "packed"))
 def lengths(trial: AttentionTrial) -> Figure:
-    """The beginning of a long sequence gives what it gives alone.
+    """What holds of a short sequence holds of a long one.
 
     Breach: where a sequence is cut into chunks, a border is wrong; or something depends on the length.
     """
     long = dataclasses.replace(trial, sizes=dataclasses.replace(trial.sizes, max_seq_len=150))
 
-    def measure(model: Backbone) -> Figure:
+    def beginnings(model: Backbone) -> Figure:
         ids = trial.tokens(1, 150)
         whole = model(ids)
-        starts = (1, 64, 65, 129)
         return worst(
-            {f"{n} of 150": difference(whole[:, :n], model(ids[:, :n]), 1e-8) for n in starts}
+            {f"the first {n}": difference(whole[:, :n], model(ids[:, :n]), 1e-8) for n in STARTS}
         )
 
-    return long.each(measure)
+    def parts(model: Backbone) -> Figure:
+        ids, documents = trial.tokens(1, 150), (torch.arange(150) >= 70).long()[None]
+        first, second = model(ids[:, :70]), model(ids[:, 70:])
+        packed = model(ids, document_ids=documents)
+        padded = model(ids, attention_mask=documents == 0)
+        return worst(
+            {
+                "the first of two documents": difference(packed[:, :70], first, 1e-8),
+                "the second of two documents": difference(packed[:, 70:], second, 1e-8),
+                "before much padding": difference(padded[:, :70], first, 1e-8),
+            }
+        )
+
+    return worst({"of 150 tokens": long.each(beginnings), "in 150": long.both_ways(parts)})
 
 
 @promise("attention", needs=("causal", "batch"))

@@ -86,9 +86,9 @@ def cache_rows(trial: AttentionTrial) -> Figure:
     return trial.each(measure)
 
 
-@promise("attention", needs=("steady", "sees", "batch"))
+@promise("attention", needs=("steady", "sees", "batch", "packed"))
 def memory(trial: AttentionTrial) -> Figure:
-    """Another sequence is read, and its padding changes nothing.
+    """Another sequence is read, save for padding and other documents.
 
     Breach: forward does not read context.memory, or hides by the wrong mask.
     """
@@ -99,8 +99,11 @@ def memory(trial: AttentionTrial) -> Figure:
         is_token = torch.ones(2, 11, dtype=torch.bool)
         is_token[:, 8:] = False
         plain = model(ids, memory=other[:, :8])
+        own, theirs = torch.tensor([[0] * 4 + [1] * 3] * 2), torch.tensor([[0] * 5 + [1] * 6] * 2)
+        packed = model(ids, memory=other, document_ids=own, memory_document_ids=theirs)
         return worst(
             {
+                "documents": difference(packed[:, :4], model(ids[:, :4], memory=other[:, :5])),
                 "padding": difference(model(ids, memory=other, memory_mask=is_token), plain),
                 "other memory": change(model(ids, memory=other[:, :8] + 1.0), plain),
             }

@@ -41,8 +41,9 @@ class AttentionTrial:
 
     def _accepts(self, name: str) -> bool:
         dims = self.sizes.dimensions()
+        part, placed = self.spec(dims), find("position", name)()(dims)
         try:
-            self.spec(dims).check_position(find("position", name)()(dims))
+            part.check_position(placed)
         except ConfigError:
             return False
         return True

@@ -67,7 +67,8 @@ def state(trial: OptimizerTrial) -> Figure:
     is no tensor, number or text, so that torch.load(weights_only=True) refuses it. In bfloat16: torch casts what it
     loads to the dtype of the parameter (all but "step"), so that an average in float32 loses its digits.
     """
-    *before, one, two = trial.gradients(5)
+    gradients = trial.gradients(18)
+    before, after = gradients[:5], gradients[5:]  # long enough for what happens every few steps
     figures = {}
     for kind in DTYPES:
         run, other = trial.begin(kind), trial.begin(kind)
@@ -84,6 +85,6 @@ def state(trial: OptimizerTrial) -> Figure:
         other.module.load_state_dict(weights)
         other.optimizer.load_state_dict(saved)
         for each in (run, other):
-            each.step(one, two)
+            each.step(*after)
         figures[named(kind)] = same_bits(other.values(), run.values())
     return worst(figures)

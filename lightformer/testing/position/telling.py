@@ -56,6 +56,17 @@ def hidden(trial: PositionTrial) -> Figure:
     return trial.both_ways(measure)
 
 
+@promise("position", needs=("order", "ids", "hidden"))
+def behind(trial: PositionTrial) -> Figure:
+    """A causal model knows how far back a token stands.
+
+    Breach: a slip of a sign, so that only keys after the query are told apart, which a causal model never sees.
+    """
+    ask(trial.part(), trial.question(places(0, 1)))
+    model, ids = trial.model(is_causal=True), trial.tokens()
+    return change(model(ids, position_ids=2 * torch.arange(SEQ)[None]), model(ids))
+
+
 @promise("position", needs=("hidden",))
 @torch.no_grad()
 def cached(trial: PositionTrial) -> Figure:

@@ -1,0 +1,57 @@
+"""Work shared out to processes, which end when the user says so."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children, get_context
+from typing import TypeVar
+
+import torch
+
+from lightformer.plugins import load_plugins
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_processes(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    *,
+    processes: int,
+    plugins: Iterable[str] = (),
+    folder: str | None = None,
+) -> Iterator[R]:
+    """Yields what a function makes of each item, in their order.
+
+    Args:
+        function: of a module, so that another process finds it
+        items: what it is given
+        processes: how many work at a time; with 1 it is done here
+        plugins: modules and files that a process must load, see `load_plugins`
+        folder: folder of local plugins that it must load
+    """
+    if processes == 1:
+        yield from map(function, items)
+        return
+    before = set(active_children())
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (list(plugins), folder))
+    try:
+        yield from pool.map(function, items, chunksize=max(1, min(8, len(items) // 64)))
+    except BaseException:  # Ctrl-C among them: what is under way is not waited for
+        for child in set(active_children()) - before:
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(plugins: list[str], folder: str | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    torch.set_num_threads(1)
+    with contextlib.redirect_stderr(io.StringIO()):  # which plugins there are has been said
+        load_plugins(plugins, folder)
