@@ -165,7 +165,9 @@ def test_each_lie_is_found_in_its_cells(tmp_path: Path) -> None:
     notes = dict(re.findall(r"^(\d+): (.*)$", done.out, re.MULTILINE))
     said = {name: [notes[number] for number in rows[name].split()] for name in names.split(",")}
     assert said["deaf"] == ["broken (padded train): positions, train(): 0.0e+00 (at least 1e-06)"]
-    assert all("blind to what is later, eval()" in note for note in said["leaks_in_use"][:2])
+    trained = [note for note in said["leaks_in_use"] if "padded train)" in note]
+    assert len(trained) == 2  # as decoder, and as one that reads another sequence
+    assert all("blind to what is later, eval()" in note for note in trained)
     assert all(note.startswith("broken (cross, padded") for note in said["reads_padding"])
     late = (
         "refused too late, when it runs: refuses_late takes no packed rows; leave out document_ids."
