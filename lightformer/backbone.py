@@ -155,7 +155,8 @@ class Backbone(nn.Module):
             attention_mask: (batch, seq), False or 0 on padding; with a cache, of the new tokens or of all
             token_type_ids: (batch, seq), the segment of each token
             position_ids: (batch or 1, seq); by default they count the tokens of each document from 0
-            document_ids: (batch, seq), where several documents share a row: none looks into another
+            document_ids: (batch, seq), where several documents share a row, each one run of tokens: none looks
+                into another; with a cache, tokens without them go on with the last document of their row
             prefix_lengths: (batch,), so many tokens are seen by all, in a causal model
             rule: any further condition on who looks at whom
             memory: (batch, key, hidden), hidden states of another sequence
@@ -168,18 +169,14 @@ class Backbone(nn.Module):
         batch, seq_len = input_ids.shape
         attention_mask = None if attention_mask is None else attention_mask.bool()
         memory_mask = None if memory_mask is None else memory_mask.bool()
-        if cache is not None and document_ids is not None:
-            raise ConfigError(
-                "A cache holds one document a row, but document_ids were given; leave out one of the two."
-            )
         start = 0 if cache is None else cache.length
-        is_token = attention_mask
+        is_token, documents = attention_mask, document_ids  # of all keys
         if cache is not None:
             is_token = cache.add_tokens(attention_mask, batch, seq_len)
+            documents = cache.add_documents(document_ids, seq_len)
+        document_ids = None if documents is None else documents[:, start:]
         if position_ids is None:
-            position_ids = default_positions(
-                seq_len, start, is_token, document_ids, input_ids.device
-            )
+            position_ids = default_positions(seq_len, start, is_token, documents, input_ids.device)
         self._check_length(start + seq_len)
         key_positions = _with_old(cache, position_ids)
         context = AttentionContext(
@@ -188,7 +185,7 @@ class Backbone(nn.Module):
                 prefix_lengths=prefix_lengths,
                 is_token=is_token,
                 query_documents=document_ids,
-                key_documents=document_ids,
+                key_documents=documents,
                 rule=rule,
                 query_start=start,
             ),
@@ -208,8 +205,8 @@ class Backbone(nn.Module):
                 crossed = crossed.for_layer(self._cross_position, kept)
             states = layer(states, own, crossed)
         if cache is not None:
-            cache.length, cache.is_token = start + seq_len, is_token
-            cache.position_ids = key_positions
+            cache.length, cache.position_ids = start + seq_len, key_positions
+            cache.is_token, cache.document_ids = is_token, documents
         return self.norm(states)  # (batch, seq, hidden)
 
     def _cross_context(

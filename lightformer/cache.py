@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lightformer.errors import ConfigError
+
 
 class LayerCache(ABC):
     """What one attention of one layer remembers. Its form belongs to the attention."""
@@ -80,6 +82,7 @@ class Cache:
         length: tokens read so far, padding included
         position_ids: (batch or 1, length), of the tokens read so far
         is_token: (batch, length), or None where nothing was padding
+        document_ids: (batch, length), or None where each row is one document
     """
 
     layers: list[LayerCache]
@@ -87,6 +90,7 @@ class Cache:
     length: int = 0
     position_ids: Tensor | None = None
     is_token: Tensor | None = None
+    document_ids: Tensor | None = None
 
     def select(self, rows: Tensor) -> None:
         """Keeps the given rows of the batch, in the given order."""
@@ -96,6 +100,8 @@ class Cache:
             self.position_ids = self.position_ids[rows]
         if self.is_token is not None:
             self.is_token = self.is_token[rows]
+        if self.document_ids is not None:
+            self.document_ids = self.document_ids[rows]
 
     def add_tokens(self, is_token: Tensor | None, batch: int, seq_len: int) -> Tensor | None:
         """Returns which of all keys, old and new, are tokens: (batch, length + seq), or None for all.
@@ -116,3 +122,21 @@ class Cache:
             )
 
         return torch.cat((known(self.is_token, self.length), known(is_token, seq_len)), dim=1)
+
+    def add_documents(self, document_ids: Tensor | None, seq_len: int) -> Tensor | None:
+        """Returns the documents of all tokens, old and new: (batch, length + seq), or None where a row is one.
+
+        Tokens without `document_ids` go on with the last document of their row.
+        """
+        if self.length == 0:
+            return document_ids
+        if self.document_ids is None:
+            if document_ids is None:
+                return None
+            raise ConfigError(
+                "The tokens in the cache were read without document_ids, so that new ones cannot say which of them are "
+                "theirs; give document_ids from the first call on, or leave them out."
+            )
+        if document_ids is None:
+            document_ids = self.document_ids[:, -1:].expand(-1, seq_len)
+        return torch.cat((self.document_ids, document_ids), dim=1)

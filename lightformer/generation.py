@@ -93,7 +93,15 @@ def generate(
         vocabulary: knows the end of a document, and padding
         attention_mask: (batch, seq) bool, False on padding
         use_cache: whether earlier tokens are remembered
+
+    Raises:
+        ConfigError: the backbone is not causal, or `max_new_tokens` is negative.
     """
+    if not backbone.is_causal:
+        raise ConfigError(
+            "generate needs a causal backbone, but this one looks to both sides, and was never asked for the token "
+            "that comes next; set is_causal to true, and train it so."
+        )
     if max_new_tokens < 0:
         raise ConfigError(f"max_new_tokens must not be negative, but is {max_new_tokens}.")
     was_training = backbone.training

@@ -42,6 +42,11 @@ class AttentionMask:
     query_start: int = 0
     _made: dict[object, object] = field(default_factory=dict, init=False, repr=False)
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether a row holds several documents, none of which looks into another."""
+        return self.query_documents is not None
+
     def within(self, window: int | None) -> AttentionMask:
         """Returns this mask, narrowed to a window."""
         if window is None:

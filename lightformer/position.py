@@ -100,14 +100,15 @@ def default_positions(
         seq_len: number of new tokens
         start: number of tokens before them, in a cache
         is_token: (batch, start + seq), False where there is padding, which counts for nothing
-        document_ids: (batch, seq), where several documents stand in one row
+        document_ids: (batch, start + seq), where several documents stand in one row
         device: where the result is made
     """
     if document_ids is not None:
-        index = torch.arange(seq_len, device=device).expand_as(document_ids)
+        index = torch.arange(start + seq_len, device=device).expand_as(document_ids)
         first = torch.ones_like(document_ids, dtype=torch.bool)
         first[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]
-        return index - index.where(first, torch.zeros_like(index)).cummax(dim=1).values
+        ids = index - index.where(first, torch.zeros_like(index)).cummax(dim=1).values
+        return ids[:, start:]
     if is_token is not None:
         return (is_token.long().cumsum(dim=1) - 1).clamp(min=0)[:, start:]
     return torch.arange(start, start + seq_len, device=device)[None]

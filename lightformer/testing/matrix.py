@@ -156,6 +156,11 @@ class _Trial:
     def outcome(self, rows: str, use: str) -> tuple[str, str]:
         """What came of one kind of rows in one use, and why."""
         measure = getattr(self, f"{use}_{rows}")
+        if use == "generate":  # which takes a model and a cache, made before a token is read
+            try:
+                self.model.new_cache()
+            except ConfigError as refusal:
+                return REFUSED, str(refusal)
         try:
             figures = {}
             for mode in ("train()", "eval()"):
@@ -164,8 +169,6 @@ class _Trial:
             if use == "train":
                 figures["learns"] = self.learns(is_packed=rows == "packed")
         except ConfigError as refusal:
-            if use == "generate":  # asked for when a cache is: before a token is read
-                return REFUSED, str(refusal)
             return BROKEN, f"refused too late, when it runs: {refusal}"
         except Exception as error:  # whatever it is, the cell neither works nor is refused
             return BROKEN, f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -210,25 +213,31 @@ class _Trial:
         ids, is_token = SIZES.tokens(2, 9), torch.ones(2, 9, dtype=torch.bool)
         is_token[1, :2] = False
         expected = self.model(ids, attention_mask=is_token, **self.memory(2))
+        found = self._step_by_step(ids, {"attention_mask": is_token}, self.memory(2))
+        return worst({"cached": difference(found[is_token], expected[is_token])})
+
+    @torch.no_grad()
+    def generate_packed(self) -> Figure:
+        ids, documents = SIZES.tokens(1, 9), torch.tensor([[0] * 3 + [1] * 2 + [2] * 4])
+        given = self.memory(1)
+        if self.crosses:
+            given["memory_document_ids"] = torch.tensor([[0] * 2 + [1] + [2] * 2])
+        expected = self.model(ids, document_ids=documents, **given)
+        found = self._step_by_step(ids, {"document_ids": documents}, given)
+        return worst({"cached": difference(found, expected)})
+
+    def _step_by_step(
+        self, ids: Tensor, of_tokens: dict[str, Tensor], more: dict[str, Tensor]
+    ) -> Tensor:
         cache, found, start = self.model.new_cache(), list[Tensor](), 0
         for size in (4, 1, 1, 3):
-            piece = slice(start, start + size)
-            mask = is_token[:, piece]
-            if cache is None:  # it reads all of the text again at each step
-                piece, mask = slice(0, start + size), is_token[:, : start + size]
-            states = self.model(ids[:, piece], attention_mask=mask, cache=cache, **self.memory(2))
+            # Without a cache it reads all of the text again at each step.
+            piece = slice(0 if cache is None else start, start + size)
+            own = {name: value[:, piece] for name, value in of_tokens.items()}
+            states = self.model(ids[:, piece], cache=cache, **own, **more)
             found.append(states[:, -size:])
             start += size
-        same = difference(torch.cat(found, dim=1)[is_token], expected[is_token])
-        return worst({"cached": same})
-
-    def generate_packed(self) -> Figure:
-        ids, documents = SIZES.tokens(1, 9), torch.tensor([[0] * 4 + [1] * 5])
-        cache, given = self.model.new_cache(), self.memory(1)
-        if self.crosses:
-            given["memory_document_ids"] = torch.zeros(1, 5, dtype=torch.long)
-        states = self.model(ids, document_ids=documents, cache=cache, **given)
-        return difference(states, self.model(ids, document_ids=documents, **given))
+        return torch.cat(found, dim=1)
 
     def memory(self, batch: int, length: int = 5) -> dict[str, Tensor]:
         """The same other sequence at each call, where the model reads one."""

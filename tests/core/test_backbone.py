@@ -260,11 +260,14 @@ def test_segments_without_an_embedding() -> None:
     )
 
 
-def test_packed_documents_in_a_cache() -> None:
+def test_documents_that_come_after_tokens_without_them() -> None:
     net = backbone()
+    cache = net.new_cache()
+    net(tokens(), cache=cache)
     documents = torch.zeros(BATCH, SEQ, dtype=torch.long)
-    assert refused(net, tokens(), document_ids=documents, cache=net.new_cache()) == (
-        "A cache holds one document a row, but document_ids were given; leave out one of the two."
+    assert refused(net, tokens(), document_ids=documents, cache=cache) == (
+        "The tokens in the cache were read without document_ids, so that new ones cannot say which of them are "
+        "theirs; give document_ids from the first call on, or leave them out."
     )
 
 

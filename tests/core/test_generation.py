@@ -202,3 +202,14 @@ def test_a_negative_number_of_tokens() -> None:
         generate(net, head, tokens(), -1, LIKELIEST, vocabulary=NEVER)
     assert str(caught.value) == "max_new_tokens must not be negative, but is -1."
     assert generate(net, head, tokens(), 0, LIKELIEST, vocabulary=NEVER).shape == (2, 0)
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_an_encoder_generates_nothing(use_cache: bool) -> None:
+    net, head = models(is_causal=False)
+    with pytest.raises(ConfigError) as caught:
+        generate(net, head, tokens(), 2, LIKELIEST, vocabulary=NEVER, use_cache=use_cache)
+    assert str(caught.value) == (
+        "generate needs a causal backbone, but this one looks to both sides, and was never asked for the token "
+        "that comes next; set is_causal to true, and train it so."
+    )

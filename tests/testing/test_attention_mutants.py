@@ -196,6 +196,25 @@ class CacheKeepsItsValues(Plain):
         return _ValuesStay()
 
 
+@mutants.breaks("cached packed")
+class RemembersOtherDocuments(WithMask):
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        if context.cache is None or context.memory is not None or not context.mask.query_start:
+            return {}
+        return {"query_documents": None, "key_documents": None}
+
+
+@mutants.breaks("cached packed")
+class ForgetsItsDocument(WithMask):
+    """What the cache holds counts as another document."""
+
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        keys, start = context.mask.key_documents, context.mask.query_start
+        if keys is None or context.memory is not None or start < 2:
+            return {}
+        return {"key_documents": torch.cat((keys[:, : start - 1] - 100, keys[:, start - 1 :]), 1)}
+
+
 @mutants.breaks("memory")
 class ReadsPaddingOfMemory(WithMask):
     def spoilt(self, context: AttentionContext) -> dict[str, Any]:

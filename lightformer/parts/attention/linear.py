@@ -50,7 +50,7 @@ class LinearAttention(Attention):
         cache = context.cache if isinstance(context.cache, RunningSums) else RunningSums()
         _check(context, cache)
         query = self._heads(self.query(hidden_states))
-        if context.memory is not None and cache.sums is not None:
+        if context.memory is not None and cache.sums is not None and not context.mask.is_packed:
             key = value = query[:, :, :0]  # the other sequence has been read already
         else:
             source = hidden_states if context.memory is None else context.memory
@@ -175,11 +175,11 @@ def _sum(
         key: (batch, heads, key, head_dim), zeros where there is padding
         value: (batch, heads, key, width)
         mask: who may look at whom
-        before: (batch, heads, head_dim, width), the sum of key value^T over earlier keys, which all queries see
+        before: (batch, heads, head_dim, width), the sum of key value^T over earlier keys, those of the last document
         own: whether the keys are of the sequence of the queries
 
     Returns:
-        The sums, (batch, heads, query, width), and `before` with these keys added.
+        The sums, (batch, heads, query, width), and the sum for the keys that come next.
     """
     if before is None:
         before = key.new_zeros(*key.shape[:2], key.shape[3], value.shape[3])
@@ -188,12 +188,15 @@ def _sum(
         after = before + key.mT @ value
         if documents is None or mask.key_documents is None:
             return query @ after, after
-        # Two packed sequences: no sum suits all queries, so that they meet one by one.
+        # Two packed sequences: no sum suits all queries, so that they meet one by one, at each step anew.
         same = documents[:, None, :, None] == mask.key_documents[:, None, None, :]
-        return (query @ key.mT).masked_fill(~same, 0.0) @ value, after
+        return (query @ key.mT).masked_fill(~same, 0.0) @ value, before
     index = torch.arange(mask.query_start, mask.query_start + key.shape[2], device=key.device)
     if documents is None:
         documents = torch.zeros_like(index)[None]
+    elif mask.key_documents is not None and mask.query_start > 0:
+        other = documents[:, 0] != mask.key_documents[:, mask.query_start - 1]
+        before = before.masked_fill(other[:, None, None, None], 0.0)
     seen, after = _sum_behind(query, key, value, documents, before, itself=True)
     if mask.is_causal and mask.prefix_lengths is None:
         return seen, after
@@ -212,6 +215,10 @@ def _sum_behind(
     length = query.shape[2]
     size = min(CHUNK, length)
     query, key, value = _chunks(query, size), _chunks(key, size), _chunks(value, size)
+    rest = documents[:, -1:].expand(
+        -1, -length % size
+    )  # what fills the last chunk is of no new document
+    documents = torch.cat((documents, rest), dim=1)
     document = _chunks(documents[:, None, :, None], size)[..., 0]  # (batch, 1, chunks, size)
     last = torch.cat((document[..., :1, 0], document[..., -1]), dim=2)  # (batch, 1, 1 + chunks)
 

@@ -21,7 +21,12 @@ from lightformer.testing.promise import (
 
 
 def in_pieces(
-    model: Backbone, ids: Tensor, sizes: tuple[int, ...], is_token: Tensor | None, **more: Any
+    model: Backbone,
+    ids: Tensor,
+    sizes: tuple[int, ...],
+    is_token: Tensor | None,
+    document_ids: Tensor | None = None,
+    **more: Any,
 ) -> Iterator[Tensor]:
     """Hidden states by way of a cache, as many tokens at a time as told."""
     cache, start = model.new_cache(), 0
@@ -30,7 +35,8 @@ def in_pieces(
     for size in sizes:
         piece = slice(start, start + size)
         mask = None if is_token is None else is_token[:, piece]
-        yield model(ids[:, piece], attention_mask=mask, cache=cache, **more)
+        own = None if document_ids is None else document_ids[:, piece]
+        yield model(ids[:, piece], attention_mask=mask, document_ids=own, cache=cache, **more)
         start += size
 
 
@@ -86,6 +92,35 @@ def cache_rows(trial: AttentionTrial) -> Figure:
     return trial.each(measure)
 
 
+@promise("attention", needs=("packed", "cached"))
+@torch.no_grad()
+def cached_packed(trial: AttentionTrial) -> Figure:
+    """A cache of packed rows gives what all at once gives, and goes on with the last document.
+
+    Breach: what is remembered is not told apart by context.mask.key_documents, or not forgotten when a document ends.
+    """
+    documents = torch.tensor([[0] * 4 + [1] * 7, [2] * 5 + [3] + [4] * 5])
+    sizes = {
+        "all": (11,),
+        "by token": (1,) * 11,
+        "in pieces": (5, 3, 3),
+        "at borders": (4, 1, 1, 5),
+    }
+
+    def measure(model: Backbone) -> Figure:
+        ids, figures = trial.tokens(2, 11), dict[str, Figure]()
+        expected = model(ids, document_ids=documents)
+        for name, given in sizes.items():
+            pieces = in_pieces(model, ids, given, None, document_ids=documents)
+            figures[name] = difference(torch.cat(list(pieces), dim=1), expected)
+        cache = model.new_cache()
+        model(ids[:, :8], document_ids=documents[:, :8], cache=cache)
+        figures["not told"] = difference(model(ids[:, 8:], cache=cache), expected[:, 8:])
+        return worst(figures)
+
+    return trial.each(measure)
+
+
 @promise("attention", needs=("steady", "sees", "batch", "packed"))
 def memory(trial: AttentionTrial) -> Figure:
     """Another sequence is read, save for padding and other documents.
@@ -112,10 +147,10 @@ def memory(trial: AttentionTrial) -> Figure:
     return trial.each(measure, has_memory=True)
 
 
-@promise("attention", needs=("memory", "cached"))
+@promise("attention", needs=("memory", "cached packed"))
 @torch.no_grad()
 def cached_memory(trial: AttentionTrial) -> Figure:
-    """A cached decoder reads the other sequence as an uncached one does.
+    """A cached decoder reads the other sequence as an uncached one does, packed too.
 
     Breach: keys and values of the other sequence are added again at each step, or are not kept.
     """
@@ -124,7 +159,14 @@ def cached_memory(trial: AttentionTrial) -> Figure:
         ids = trial.tokens()
         other = torch.randn(2, 11, trial.sizes.hidden_size, dtype=torch.float64)
         given = {"memory": other, "memory_mask": torch.rand(2, 11) > 0.4}
-        found = torch.cat(list(in_pieces(model, ids, (3, 1, 1, 2), None, **given)), dim=1)
-        return difference(found, model(ids, **given))
+        own, theirs = torch.tensor([[0] * 4 + [1] * 3] * 2), torch.tensor([[0] * 5 + [1] * 6] * 2)
+        figures = {}
+        for name, documents in (("padded", None), ("packed", own)):
+            if documents is not None:
+                given["memory_document_ids"] = theirs
+            pieces = in_pieces(model, ids, (3, 1, 1, 2), None, documents, **given)
+            expected = model(ids, document_ids=documents, **given)
+            figures[name] = difference(torch.cat(list(pieces), dim=1), expected)
+        return worst(figures)
 
     return trial.each(measure, has_memory=True)
