@@ -8,7 +8,8 @@ from typing import Any
 
 from lightformer.data.files import column, text_column
 from lightformer.data.labels import LabelNames
-from lightformer.data.module import DataModule, Split
+from lightformer.data.module import DataModule
+from lightformer.data.prepared import Split
 from lightformer.data.sentences import Document
 from lightformer.data.sources import expand, fingerprints, records
 from lightformer.draws import uniform

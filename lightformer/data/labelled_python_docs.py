@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 
 from lightformer.data import stdlib
-from lightformer.data.module import DataModule, Split
+from lightformer.data.module import DataModule
+from lightformer.data.prepared import Split
 from lightformer.data.sentences import Document
 
 FAMILIES = {

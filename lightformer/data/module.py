@@ -1,39 +1,26 @@
-"""What all data modules share: text to tokenizer, to store, to samples, to loaders."""
+"""What all data modules share: options, and batches of prepared text."""
 
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from lightformer.data.baselines import most_frequent, text_baselines
-from lightformer.data.cache import digest, publish
+from lightformer.data.cache import digest
 from lightformer.data.loader import EvaluationLoader, Samples, StepLoader
-from lightformer.data.sentences import Document
-from lightformer.data.store import open_store, write_store
-from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
-from lightformer.data.tokenizer_training import train_tokenizer
+from lightformer.data.prepared import PreparedText, Split
+from lightformer.data.tokenizer import TokenizerConfig
 from lightformer.errors import CheckpointError, ConfigError, DataError
-from lightformer.examples import Corpus, Examples, ExamplesSpec
+from lightformer.examples import Examples, ExamplesSpec
 from lightformer.masking import MaskingSpec
 from lightformer.registry import find
-from lightformer.vocabulary import Vocabulary
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-
-_TEXT = 2
-"""Changes when sentences or documents are cut in another way, so that stores are made again."""
 
 
-class DataModule(LightningDataModule, ABC):
+class DataModule(PreparedText, LightningDataModule):
     """Batches of real text.
 
     The first use trains a tokenizer and writes the text as tokens to `cache_dir`; later uses read
@@ -85,19 +72,6 @@ class DataModule(LightningDataModule, ABC):
         self.chosen_seed = seed
         self.cache_dir = Path(cache_dir)
 
-    @abstractmethod
-    def documents(self, split: Split) -> Iterable[Document]:
-        """Returns the documents of a split, read anew; empty where there is no such split."""
-
-    @abstractmethod
-    def sources(self, split: Split) -> dict[str, str]:
-        """Returns the sources of a split, with a digest of each; empty where there is none."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of the classes, where the data has classes."""
-        return ()
-
     @property
     def seed(self) -> int:
         """The seed in use."""
@@ -105,54 +79,12 @@ class DataModule(LightningDataModule, ABC):
             return self.chosen_seed
         return int(os.environ.get("PL_GLOBAL_SEED", 42))
 
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer; trained on the training text at first use."""
-        config = self.tokenizer_config
-        if config.file is not None:
-            return Tokenizer.from_file(config.file)
-        key = digest(_TEXT, config.kind, config.vocab_size, config.lowercase, self.sources("train"))
-        folder = self.cache_dir / "tokenizers" / f"{type(self).__name__}-{config.kind}-{key}"
-        if not folder.is_dir():
-            trained = train_tokenizer(self._texts(), config)
-            with publish(folder) as new:
-                (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
-        return Tokenizer.from_file(folder / "tokenizer.json")
-
-    def _texts(self) -> Iterator[str]:
-        for document in self.documents("train"):
-            if document.label is None:
-                yield "".join(document.pieces)
-            else:
-                yield from document.pieces
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What a model needs to know of this data."""
-        return replace(self.tokenizer.vocabulary, labels=self.labels)
-
-    def corpus(self, split: Split) -> Corpus | None:
-        """Returns a split as tokens, or None where there is no such split."""
-        sources = self.sources(split)
-        if not sources:
-            return None
-        separator = None if self.labels else self.tokenizer.vocabulary.eos_id
-        key = digest(_TEXT, self.tokenizer.fingerprint, separator, sources, self.labels)
-        folder = self.cache_dir / "tokens" / f"{type(self).__name__}-{split}-{key}"
-        if not folder.is_dir():
-            write_store(folder, self.documents(split), self.tokenizer, separator, sources)
-        return open_store(folder)
-
-    def prepare_data(self) -> None:
-        """Trains the tokenizer and writes the tokens, where they are not there yet."""
-        for split in SPLITS:
-            self.corpus(split)
-
     def samples(self, split: Split) -> Samples | None:
         """Returns the samples of a split, or None where there is no such split."""
-        corpus = self.corpus(split)
-        if corpus is None:
+        corpora = self.corpora(split)
+        if not corpora:
             return None
+        corpus, _ = corpora[0]
         if self.masking is not None and corpus.labels is not None:
             raise ConfigError(
                 "masking hides words of a text to be guessed, but this data has classes to be guessed; "
@@ -203,9 +135,10 @@ class DataModule(LightningDataModule, ABC):
 
         It is measured on the validation data. The loss is in nats per predicted token.
         """
-        train, validation = self.corpus("train"), self.samples("validation")
-        if train is None or validation is None or not len(validation):
+        corpora, validation = self.corpora("train"), self.samples("validation")
+        if not corpora or validation is None or not len(validation):
             return {}
+        train, _ = corpora[0]
         corpus = validation.examples.corpus
         if train.labels is not None and corpus.labels is not None:
             accuracy = most_frequent(train.labels, corpus.labels)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lightformer.data import stdlib
-from lightformer.data.module import DataModule, Split
+from lightformer.data.module import DataModule
+from lightformer.data.prepared import Split
 from lightformer.data.sentences import Document, split_sentences
 
 

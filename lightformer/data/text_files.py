@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lightformer.data.files import suffix, text_column
-from lightformer.data.module import DataModule, Split
+from lightformer.data.module import DataModule
+from lightformer.data.prepared import Split
 from lightformer.data.sentences import Document, split_sentences
 from lightformer.data.sources import HUB, expand, fingerprints, records, texts
 from lightformer.errors import ConfigError, DataError
@@ -85,10 +86,11 @@ class TextFiles(DataModule):
         for where, record in records(name, self.encoding):
             yield text_column(where, record, self.text)
 
-    def corpus(self, split: Split) -> Corpus | None:
+    def corpora(self, split: Split) -> list[tuple[Corpus, float]]:
         if self._found["validation"] or split == "test":
-            return super().corpus(split)
-        whole = super().corpus("train")
-        if whole is None:
+            return super().corpora(split)
+        whole = super().corpora("train")
+        if not whole:
             raise DataError("There is no training data; set data.train.")
-        return whole.split(self.validation_share)[split == "validation"]
+        held_out = split == "validation"
+        return [(corpus.split(self.validation_share)[held_out], weight) for corpus, weight in whole]

@@ -21,13 +21,21 @@ from lightformer.data import (
     stdlib,
 )
 from lightformer.errors import ConfigError, DataError
+from lightformer.examples import Corpus
 
 Write = Callable[[str, "str | bytes"], Path]
 SPLITS = ("train", "validation", "test")
 
 
+def corpus_of(data: DataModule, split: Any) -> Corpus | None:
+    """The one part of a split."""
+    corpora = data.corpora(split)
+    assert len(corpora) <= 1
+    return corpora[0][0] if corpora else None
+
+
 def read(data: DataModule, split: Any) -> str:
-    corpus = data.corpus(split)
+    corpus = corpus_of(data, split)
     assert corpus is not None
     return data.tokenizer.decode(
         corpus.tokens[corpus.start : corpus.stop], skip_special_tokens=False
@@ -46,7 +54,7 @@ def test_a_single_text_is_cut_at_nine_tenths_to_the_character(write: Write) -> N
     assert read(data, "train") == text[:cut]
     assert read(data, "validation") == text[cut:]
     assert data.vocabulary.size == 5 + len(set(text))
-    assert data.corpus("test") is None
+    assert corpus_of(data, "test") is None
     assert len(data.test_dataloader()) == len(data.val_dataloader())
 
 
@@ -132,7 +140,7 @@ def labelled(train: Path, **options: Any) -> LabelledFiles:
 
 
 def rows_of(data: LabelledFiles, split: Any) -> list[tuple[str, str]]:
-    corpus = data.corpus(split)
+    corpus = corpus_of(data, split)
     assert corpus is not None
     assert corpus.labels is not None
     bounds = corpus.bounds()
@@ -241,7 +249,7 @@ def test_python_docs_are_two_megabytes_of_english_in_three_parts(docs_cache: str
         assert len(shared) < 0.02 * len(paragraphs[split])
     words = " ".join(texts["validation"]).split()
     assert words.count("the") / len(words) > 0.02
-    corpora = {split: data.corpus(split) for split in SPLITS}
+    corpora = {split: corpus_of(data, split) for split in SPLITS}
     assert all(c is not None and c.num_documents == len(texts[s]) for s, c in corpora.items())
     unknown = np.mean(corpora["validation"].tokens == data.vocabulary.unk_id)  # type: ignore[union-attr]
     assert unknown < 0.002
