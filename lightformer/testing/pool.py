@@ -41,13 +41,25 @@ def in_processes(
     before = set(active_children())
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (list(plugins), folder))
     try:
-        yield from pool.map(function, items, chunksize=max(1, min(8, len(items) // 64)))
+        with _deaf():
+            results = pool.map(function, items, chunksize=max(1, min(8, len(items) // 64)))
+        yield from results
     except BaseException:  # Ctrl-C among them: what is under way is not waited for
         for child in set(active_children()) - before:
             child.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Holds Ctrl-C back while processes start: they inherit it, and import much before they can ignore a signal."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(plugins: list[str], folder: str | None) -> None:
