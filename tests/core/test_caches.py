@@ -57,6 +57,22 @@ def test_a_cached_decoder_reads_its_memory_once() -> None:
     assert read == [1]
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("part", [attention.mha(), attention.linear()], ids=["mha", "linear"])
+def test_the_rows_of_a_packed_cache_can_be_chosen(part: Spec) -> None:
+    """Each goes on with its own last document, where its positions stand."""
+    net, ids = backbone(attention=part, max_seq_len=100), tokens(seq=89)
+    documents = torch.zeros(2, 89, dtype=torch.long)
+    documents[0, 70:], documents[1, 3:] = 1, 2
+    cache, rows = net.new_cache(), torch.tensor([1, 0, 1])
+    net(ids[:, :83], document_ids=documents[:, :83], cache=cache)
+    cache.select(rows)
+    found = net(ids[rows, 83:], cache=cache)
+    close(found[0], net(ids[1:, 3:])[0, 80:])
+    close(found[1], net(ids[:1, 70:])[0, 13:])
+    close(found[2], found[0])
+
+
 def test_a_fresh_model_is_made_by_the_seed() -> None:
     def weights(seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed)
