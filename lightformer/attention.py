@@ -15,6 +15,7 @@ from lightformer.cache import LayerCache
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.masks import AttentionMask
+from lightformer.memo import Made, once
 from lightformer.position import Position
 from lightformer.registry import Spec, namespace
 
@@ -41,7 +42,7 @@ class AttentionContext:
     memory: Tensor | None = None
     cache: LayerCache | None = None
     weights: list[Tensor] | None = None
-    biases: dict[object, Tensor | None] = field(default_factory=dict, repr=False)
+    biases: Made[Tensor | None] = field(default_factory=list, repr=False)
 
     def for_layer(self, position: Position, cache: LayerCache | None) -> AttentionContext:
         """Returns this context for a layer with its own position and memory."""
@@ -57,9 +58,9 @@ class AttentionContext:
         """
         key_positions = self.key_positions[:, key_start : key_start + key.shape[2]]
         form = (id(self.position), key_start, key.shape[2])
-        if form not in self.biases:
-            self.biases[form] = self.position.bias(self.query_positions, key_positions)
-        fixed = self.biases[form]
+        fixed = once(
+            self.biases, form, lambda: self.position.bias(self.query_positions, key_positions)
+        )
         content = self.position.content_bias(query, key, self.query_positions, key_positions)
         if fixed is None or content is None:
             return content if fixed is None else fixed

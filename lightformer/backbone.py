@@ -96,6 +96,7 @@ class Backbone(nn.Module):
                 feedforward=parts.feedforward(dims),
                 new_norm=self._new_norm,
                 dropout=self.config.dropout,
+                layer=layer,
             )
         )
 

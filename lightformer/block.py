@@ -24,6 +24,7 @@ class BlockParts:
         feedforward: of each position on its own
         new_norm: makes one norm of the residual's width; called as often as the wiring needs one
         dropout: probability of dropping an element of what a part adds to the residual
+        layer: number of the layer, from 0
     """
 
     attention: Attention
@@ -31,6 +32,7 @@ class BlockParts:
     feedforward: FeedForward
     new_norm: Callable[[], Norm]
     dropout: float = 0.0
+    layer: int = 0
 
 
 class Block(nn.Module, ABC):

@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 from torch import nn
 
 from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import CheckpointError
+from lightformer.hf.folder import is_folder
+from lightformer.hf.reading import read_folder, their_name
+from lightformer.merging import merged
 from lightformer.paths import existing_checkpoint
 from lightformer.plain import from_plain
 from lightformer.vocabulary import Vocabulary
 
 FORMAT = 1
 
+_NAMED = 20
+
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Returns what a checkpoint holds.
+    """Returns what a checkpoint holds; a folder of `transformers` is one too.
 
     Raises:
         CheckpointError: there is none, it is damaged, or it holds more than data.
     """
-    checkpoint = read_data(path, map_location)
+    folder = is_folder(path)
+    checkpoint = read_folder(path, FORMAT) if folder else read_data(path, map_location)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(
             f"{path} is not a checkpoint of lightformer: it has no state_dict with a model's weights in it."
@@ -115,34 +122,44 @@ def own_entry(path: str | Path, checkpoint: Mapping[str, Any]) -> Mapping[str, A
     return own
 
 
-def load_weights(model: nn.Module, state: Mapping[str, Any], path: str) -> None:
+def load_weights(model: nn.Module, state: Mapping[str, Any], path: str | Path) -> None:
     """Puts weights into a model.
 
     Raises:
-        CheckpointError: they do not fit; the first difference is named.
+        CheckpointError: they do not fit; what differs is named, by the names of the file.
     """
-    check_fits(model, state, path)
+    check_fits(model, state, str(path), their_name(path) if is_folder(path) else str)
     model.load_state_dict(dict(state))
 
 
-def check_fits(model: nn.Module, state: Mapping[str, Any], path: str) -> None:
+def check_fits(
+    model: nn.Module, state: Mapping[str, Any], path: str, name_of: Callable[[str], str] = str
+) -> None:
     """Compares the names and shapes of weights with those of a model.
 
+    Args:
+        model: where the weights belong
+        state: the weights
+        path: where they come from, for messages
+        name_of: how a weight is called there
+
     Raises:
-        CheckpointError: they differ; the first difference is named.
+        CheckpointError: they differ; what differs is named.
     """
     own = model.state_dict()
     for name, value in state.items():
         if name in own and own[name].shape != value.shape:
             raise CheckpointError(
-                f"{path} does not fit the model: {name} has shape {tuple(value.shape)} there, and "
+                f"{path} does not fit the model: {name_of(name)} has shape {tuple(value.shape)} there, and "
                 f"{tuple(own[name].shape)} here."
             )
     missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     for what, names in (("lacks", missing), ("has, and the model lacks,", unexpected)):
         if names:
+            listed = list(dict.fromkeys(map(name_of, names)))
+            more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
             raise CheckpointError(
-                f"{path} does not fit the model: it {what} {names[0]} and {len(names) - 1} more."
+                f"{path} does not fit the model: it {what} {', '.join(listed[:_NAMED])}{more}."
             )
 
 
@@ -175,6 +192,17 @@ def backbone_config(path: str, given: BackboneConfig) -> BackboneConfig:
     return replace(theirs, dropout=given.dropout or theirs.dropout, max_seq_len=longest)
 
 
+def room_for(path: str, vocabulary: Vocabulary) -> Vocabulary:
+    """Returns a vocabulary with as many ids as a checkpoint has, where its tokenizer leaves some of them to spare."""
+    checkpoint = read_checkpoint(path)
+    theirs = from_plain(Vocabulary, checkpoint["hyper_parameters"]["vocabulary"], "vocabulary")
+    text = own_entry(path, checkpoint).get("tokenizer")
+    if text is None or theirs.size <= vocabulary.size:
+        return vocabulary
+    used = max(tokenizers.Tokenizer.from_str(text).get_vocab().values()) + 1
+    return replace(vocabulary, size=theirs.size) if used == vocabulary.size else vocabulary
+
+
 def take_over(model: nn.Module, vocabulary: Vocabulary, path: str) -> list[str]:
     """Copies the backbone of a checkpoint into a model, and heads of the same name and shape.
 
@@ -184,14 +212,20 @@ def take_over(model: nn.Module, vocabulary: Vocabulary, path: str) -> list[str]:
     Raises:
         CheckpointError: the two do not speak of the same tokens.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = merged(read_checkpoint(path))
     own = own_entry(path, checkpoint)
     theirs = from_plain(Vocabulary, checkpoint["hyper_parameters"]["vocabulary"], "vocabulary")
-    if theirs.size != vocabulary.size or theirs.special_ids != vocabulary.special_ids:
+    way_out = (
+        "use its tokenizer: set data.tokenizer.file to the tokenizer.json beside the checkpoint."
+    )
+    if theirs.size != vocabulary.size:
         raise CheckpointError(
-            f"{path} has a vocabulary of {theirs.size} tokens, but the data has one of "
-            f"{vocabulary.size}; use its tokenizer: set data.tokenizer.file to the tokenizer.json "
-            f"beside the checkpoint."
+            f"{path} has a vocabulary of {theirs.size} tokens, but the data has one of {vocabulary.size}; {way_out}"
+        )
+    if own.get("tokenizer") and theirs.special_ids != vocabulary.special_ids:
+        raise CheckpointError(
+            f"{path} has its special tokens at {theirs.special_ids}, but the data at {vocabulary.special_ids}; "
+            f"{way_out}"
         )
     state, here = checkpoint["state_dict"], model.state_dict()
     same_labels = theirs.labels == vocabulary.labels  # else a class has another meaning

@@ -21,6 +21,8 @@ from lightformer.vocabulary import Vocabulary
 IGNORED = -100
 """The label of a position that is not predicted."""
 
+_AT_ONCE = 1024
+
 Indices = npt.NDArray[np.int64]
 Batch = dict[str, Tensor]
 
@@ -50,6 +52,14 @@ class Corpus:
     def bounds(self) -> Indices:
         """Returns where each document starts in `tokens`, and where the last one ends."""
         return self.sentences[self.documents]
+
+    def texts(self, *, with_separator: bool) -> tuple[Indices, Indices]:
+        """Returns where the text of each document starts in `tokens`, and where it ends."""
+        bounds = self.bounds()
+        starts, ends = bounds[:-1], bounds[1:]
+        if self.separator is not None and not with_separator:
+            ends = np.maximum(ends - 1, starts)
+        return starts, ends
 
     @property
     def start(self) -> int:
@@ -117,49 +127,25 @@ class Examples(abc.ABC):
 
         The keys: `input_ids`, and where there is something to tell `attention_mask` (True = a
         token), `token_type_ids`, `next_token_labels` (the token after each position, -100 for none),
-        `labels` (one class a row) and `next_sentence_labels`.
+        `labels` (one class a row), `next_sentence_labels`, and of rows that hold several documents
+        `document_ids` and `position_ids`.
         """
+
+    def lengths(self, indices: Indices, epoch: int) -> Indices:
+        """Returns the number of tokens in each of these samples, by which they can be grouped.
+
+        Here the rows are made for it. Say it without, where that can be done.
+        """
+        found = [np.zeros(0, dtype=np.int64)]
+        for first in range(0, len(indices), _AT_ONCE):
+            batch = self.batch(indices[first : first + _AT_ONCE], epoch)
+            ids = batch["input_ids"]
+            found.append(batch.get("attention_mask", torch.ones_like(ids)).sum(dim=1).numpy())
+        return np.concatenate(found)
 
 
 class ExamplesSpec(Spec, kind="examples", builds=Examples):
     """A choice of samples."""
-
-
-def frame(
-    corpus: Corpus, vocabulary: Vocabulary, starts: list[Indices], lengths: list[Indices]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Lays segments out as `[CLS] A [SEP] B [SEP]`, a row each, padded to the longest.
-
-    A tokenizer without [CLS] or [SEP] gets rows without.
-
-    Args:
-        corpus: where the tokens are
-        vocabulary: the special tokens
-        starts: for each segment, where it starts in the tokens of the corpus, a row each
-        lengths: for each segment, its number of tokens, a row each
-
-    Returns:
-        The ids, which of them are no padding, and the segment of each; all (batch, seq).
-    """
-    cls_id, sep_id = vocabulary.cls_id, vocabulary.sep_id
-    total = sum(lengths) + (cls_id is not None) + (sep_id is not None) * len(starts)
-    column = np.arange(np.max(total))[None]  # (1, seq)
-    ids = np.full((len(starts[0]), column.size), vocabulary.pad_id, dtype=np.int64)
-    segments = np.zeros_like(ids)
-    position = np.zeros(len(ids), dtype=np.int64)
-    if cls_id is not None:
-        ids[:, 0] = cls_id
-        position += 1
-    for number, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-        offset = column - position[:, None]  # (batch, seq)
-        rows, columns = np.nonzero((offset >= 0) & (offset < length[:, None]))
-        ids[rows, columns] = corpus.tokens[start[rows] + offset[rows, columns]]
-        position = position + length
-        if sep_id is not None:
-            ids[np.arange(len(ids)), position] = sep_id
-            position = position + 1
-        segments[(offset >= 0) & (column < position[:, None])] = number
-    return ids, column < np.asarray(total)[:, None], segments
 
 
 def as_batch(

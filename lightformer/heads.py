@@ -26,6 +26,7 @@ class TokenHead(nn.Module):
         norm: of the embedding's width; where it is given, a linear map, a nonlinearity and this norm come
             first, as in BERT
         activation: that nonlinearity
+        dense_bias: whether that linear map has a bias
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class TokenHead(nn.Module):
         bias: bool = False,
         norm: Norm | None = None,
         activation: Activation = "gelu",
+        dense_bias: bool = True,
     ) -> None:
         super().__init__()
         vocab_size, embedding_size = embedding.weight.shape
@@ -44,7 +46,7 @@ class TokenHead(nn.Module):
         changes = norm is not None
         self.dense = None
         if changes or hidden_size != embedding_size:
-            self.dense = nn.Linear(hidden_size, embedding_size, bias=changes)
+            self.dense = nn.Linear(hidden_size, embedding_size, bias=changes and dense_bias)
         self.activation = activation_function(activation)
         self.norm = norm
         self.decoder = None if tied else nn.Linear(embedding_size, vocab_size, bias=False)
@@ -69,18 +71,34 @@ class Pooler(nn.Module):
     Args:
         hidden_size: width of the hidden states
         pooling: `first` takes the first position, `last` the last token, `mean` the average over tokens
-        dense: whether a linear map and tanh follow, as in BERT
+        dense: whether a linear map and a nonlinearity follow, as in BERT
+        activation: that nonlinearity
+        bias: whether that linear map has a bias
+        norm: what comes last, where it is given (ModernBERT)
     """
 
-    def __init__(self, hidden_size: int, pooling: Pooling = "first", *, dense: bool = True) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        pooling: Pooling = "first",
+        *,
+        dense: bool = True,
+        activation: Activation = "tanh",
+        bias: bool = True,
+        norm: Norm | None = None,
+    ) -> None:
         super().__init__()
         self.pooling = pooling
-        self.dense = nn.Linear(hidden_size, hidden_size) if dense else None
+        self.dense = nn.Linear(hidden_size, hidden_size, bias) if dense else None
+        self.activation = activation_function(activation)
+        self.norm = norm
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """From (batch, seq, hidden) to (batch, hidden)."""
         pooled = pool(hidden_states, attention_mask, self.pooling)
-        return pooled if self.dense is None else self.dense(pooled).tanh()
+        if self.dense is not None:
+            pooled = self.activation(self.dense(pooled))
+        return pooled if self.norm is None else self.norm(pooled)
 
 
 def pool(hidden_states: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Tensor:
@@ -92,7 +110,8 @@ def pool(hidden_states: Tensor, attention_mask: Tensor | None, pooling: Pooling)
     if pooling == "mean":
         share = attention_mask[..., None].to(hidden_states.dtype)
         return (hidden_states * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
-    index = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-    rank = len(index) - index if pooling == "first" else index + 1
+    batch, seq_len = attention_mask.shape
+    index = torch.arange(seq_len, device=attention_mask.device)
+    rank = seq_len - index if pooling == "first" else index + 1
     where = (rank * attention_mask).argmax(dim=1)
-    return hidden_states[torch.arange(len(where), device=where.device), where]
+    return hidden_states[torch.arange(batch, device=where.device), where]

@@ -104,7 +104,11 @@ def _join(allowed: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> Te
     if bias is None:
         return allowed
     bias = bias.to(dtype)
-    return bias if allowed is None else bias.masked_fill(~allowed, -torch.inf)
+    if allowed is None:
+        return bias
+    # The kernels give zeros to a row of infinities, but the softmax of an exported graph none that is a number.
+    hidden = torch.finfo(dtype).min if torch.compiler.is_exporting() else -torch.inf
+    return bias.masked_fill(~allowed, hidden)
 
 
 def _with_sink(

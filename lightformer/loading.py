@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lightformer.checkpoint import load_weights, own_entry, read_checkpoint
-from lightformer.data.tokenizer import Tokenizer
 from lightformer.errors import CheckpointError, ConfigError, PluginError, did_you_mean
 from lightformer.plugins import load_plugins
 from lightformer.tasks import Task
+from lightformer.tokenizer import Tokenizer
 
 
 def load(path: str | Path, map_location: Any = "cpu") -> Task:
@@ -44,7 +44,7 @@ def load(path: str | Path, map_location: Any = "cpu") -> Task:
         raise CheckpointError(
             f"{path} does not fit this version of lightformer: {error}"
         ) from error
-    load_weights(task, checkpoint["state_dict"], str(path))
+    load_weights(task, checkpoint["state_dict"], path)
     if own.get("tokenizer"):
         task.tokenizer = Tokenizer.from_json(own["tokenizer"])
     return task.to(map_location).eval()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from lightformer.memo import Made, once
+
 MaskRule = Callable[[Tensor, Tensor], Tensor]
 """From query index (query, 1) and key index (1, key) to bool, broadcastable to (batch, 1, query, key)."""
 
@@ -40,7 +42,8 @@ class AttentionMask:
     key_documents: Tensor | None = None
     rule: MaskRule | None = None
     query_start: int = 0
-    _made: dict[object, object] = field(default_factory=dict, init=False, repr=False)
+    _narrower: Made[AttentionMask] = field(default_factory=list, init=False, repr=False)
+    _dense_forms: Made[Tensor] = field(default_factory=list, init=False, repr=False)
 
     @property
     def is_packed(self) -> bool:
@@ -51,11 +54,8 @@ class AttentionMask:
         """Returns this mask, narrowed to a window."""
         if window is None:
             return self
-        made = self._made.get(window)
-        if not isinstance(made, AttentionMask):
-            narrower = window if self.window is None else min(window, self.window)
-            made = self._made[window] = replace(self, window=narrower)
-        return made
+        narrower = window if self.window is None else min(window, self.window)
+        return once(self._narrower, window, lambda: replace(self, window=narrower))
 
     def allows_all(self, query_len: int, key_len: int, key_start: int = 0) -> bool:
         """Whether every query may look at every key, as far as the fields tell without a look at data."""
@@ -82,10 +82,7 @@ class AttentionMask:
         if self.allows_all(query_len, key_len, key_start):
             return None
         form = (query_len, key_len, key_start)
-        made = self._made.get(form)
-        if not isinstance(made, Tensor):
-            made = self._made[form] = self._dense(query_len, key_len, device, key_start)
-        return made
+        return once(self._dense_forms, form, lambda: self._dense(*form, device))
 
     def _is_open(self) -> bool:
         conditions = (self.window, self.is_token, self.query_documents, self.rule)
@@ -94,9 +91,7 @@ class AttentionMask:
     def _is_last(self, query_len: int, key_len: int, key_start: int) -> bool:
         return query_len == 1 and key_start + key_len == self.query_start + 1
 
-    def _dense(
-        self, query_len: int, key_len: int, device: torch.device, key_start: int
-    ) -> Tensor | None:
+    def _dense(self, query_len: int, key_len: int, key_start: int, device: torch.device) -> Tensor:
         queries = slice(self.query_start, self.query_start + query_len)
         keys = slice(key_start, key_start + key_len)
         query = torch.arange(queries.start, queries.stop, device=device)[:, None]  # (query, 1)

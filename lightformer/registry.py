@@ -41,6 +41,7 @@ KINDS = (
     "norm",
     "block",
     "init",
+    "adapter",
     "examples",
     "masking",
     "optimizer",
@@ -192,8 +193,10 @@ def make_spec(
             hint = did_you_mean(option, known, "Its options")
             raise PluginError(f"{label}: a form of it has {option!r}, which is no option.{hint}")
     docs = [inspect.getdoc(part)]
-    if inspect.isclass(part) and "__init__" in vars(part):
-        docs.append(inspect.getdoc(part.__init__))
+    if inspect.isclass(part):
+        family = part.__mro__[: part.__mro__.index(base.builds)]
+        inits = [vars(cls)["__init__"].__doc__ for cls in family if "__init__" in vars(cls)]
+        docs += [inspect.cleandoc(doc) for doc in inits if doc]
     return dataclasses.make_dataclass(
         name,
         fields,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Vocabulary:
         mask_id: id that hides a token, where the tokenizer has one
         eos_id: id that ends a document, where the tokenizer has one
         labels: name of each class, in the order of their numbers
+        word_starts: of each id, whether it begins a word; empty where the tokenizer does not tell. Only a masking asks
+            for it, and no model keeps it
     """
 
     size: int
@@ -28,6 +30,7 @@ class Vocabulary:
     mask_id: int | None = None
     eos_id: int | None = None
     labels: tuple[str, ...] = ()
+    word_starts: tuple[bool, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def special_ids(self) -> tuple[int, ...]:

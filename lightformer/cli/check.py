@@ -21,7 +21,7 @@ from lightformer.catalogue.shapes import Shape, default_name, scalar_types, shap
 from lightformer.catalogue.signatures import Option
 from lightformer.cli.command_line import CommandLine
 from lightformer.cli.document import Path_
-from lightformer.cli.options import top_level
+from lightformer.cli.options import DATA_COMMANDS, top_level
 from lightformer.errors import ConfigError, did_you_mean
 
 TRUSTED = ("lightning", "torch")
@@ -60,6 +60,8 @@ class _Check:
                 raise self.error((key,), f"there is no option {key!r}.{did_you_mean(key, known)}")
         self.trainer(tree.get("trainer"))
         for key in BASES:
+            if key not in tree and key != "data" and self.line.command in DATA_COMMANDS:
+                continue
             if not isinstance(tree.get(key), dict) or "name" not in tree[key]:
                 raise self.error(
                     (),

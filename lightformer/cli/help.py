@@ -41,6 +41,16 @@ MORE = """
 """
 
 
+DATA_OPTIONS = """
+  --config FILE.yaml         a config, as for a fit; may be given several times
+  --data.help NAME           the options of a data module
+  --plugins MODULE_OR_FILE   modules or files that register more data modules
+  --no-local-plugins         do not run the files of ./plugins
+
+data modules (--data NAME):
+"""
+
+
 def asks_for_help(arguments: list[str]) -> bool:
     """Whether one of the words asks for help."""
     return any(w in ("-h", "--help") or w.split("=")[0].endswith(".help") for w in arguments)
@@ -58,6 +68,16 @@ def print_help(command: str, arguments: list[str]) -> int:
     path = asked[0].removeprefix("--").removesuffix(".help").split(".")
     path = [key for key in path if key != "init_args"]
     print(_of_key(path, asked[1] if len(asked) > 1 else None, line, catalogue), end="")
+    return 0
+
+
+def print_data_help(usage: str, arguments: list[str]) -> int:
+    """Prints the help of a command that needs the data of a config alone."""
+    if not {"-h", "--help"} & set(arguments):
+        return print_help("fit", arguments)
+    catalogue = read_catalogue()
+    rows = [_row(name, catalogue.find("data", name).summary) for name in catalogue.names("data")]
+    print("\n".join([usage + DATA_OPTIONS.rstrip("\n"), *rows]))
     return 0
 
 
@@ -164,6 +184,7 @@ def _usual_path(kind: str) -> list[str]:
 
 
 _PLACES = {
+    "adapter": "model",
     "examples": "data",
     "masking": "data",
     "optimizer": "model",

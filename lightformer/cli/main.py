@@ -11,12 +11,18 @@ import lightformer
 from lightformer.errors import ConfigError, LightformerError, did_you_mean
 
 COMMANDS = {
+    "prepare": ("turn text into tokens, ready for a fit", "lightformer.cli.preparing:prepare_text"),
     "fit": ("train a model", "lightformer.cli.run:run"),
     "validate": ("measure a checkpoint on the validation data", "lightformer.cli.run:run"),
     "test": ("measure a checkpoint on the test data", "lightformer.cli.run:run"),
     "predict": ("write what a checkpoint predicts", "lightformer.cli.run:run"),
     "generate": ("continue a prompt with a checkpoint", "lightformer.cli.use:generate"),
     "fill-mask": ("fill the gaps of a text with a checkpoint", "lightformer.cli.use:fill_mask"),
+    "import-hf": ("make a checkpoint of a folder of transformers", "lightformer.cli.exchange:take"),
+    "export-hf": ("make a folder of transformers of a checkpoint", "lightformer.cli.exchange:give"),
+    "export-onnx": ("make a file of ONNX of a checkpoint", "lightformer.cli.onnx:export"),
+    "bench": ("measure the way from text to batches", "lightformer.cli.bench:bench"),
+    "data": ("show what is in the tokens", "lightformer.cli.showing:data"),
     "plugins": (
         "list the parts there are, show one, check it, or start your own",
         "lightformer.cli.plugins:plugins",
@@ -56,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("--help", "-h", "help"):
-        lines = [f"  {name:10} {summary}" for name, (summary, _) in COMMANDS.items()]
+        lines = [f"  {name:11} {summary}" for name, (summary, _) in COMMANDS.items()]
         print(USAGE.format(commands="\n".join(lines)), end="")
         return 0
     if words[0] == "--version":

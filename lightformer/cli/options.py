@@ -10,6 +10,8 @@ from lightformer.catalogue import source as src
 from lightformer.catalogue.signatures import options
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
+DATA_COMMANDS = ("prepare", "data show")
+"""They take the config of a fit, and use its data alone."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ _GIVEN = ("model", "datamodule", "dataloaders", "train_dataloaders", "val_datalo
 
 def top_level(command: str) -> dict[str, str]:
     """Returns each key at the top of a config, with what it is for."""
+    command = "fit" if command in DATA_COMMANDS else command
     own = {name: option.doc for name, option in RUN_OPTIONS.items() if command in option.commands}
     seed = {"seed_everything": "seed of all randomness"}
     return {**SECTIONS, **own, **seed, **_method_options(command)}

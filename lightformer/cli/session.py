@@ -12,8 +12,9 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from lightformer.checkpoint import own_entry, read_checkpoint
 from lightformer.cli.trainer_cli import LightformerCLI
-from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.errors import CheckpointError
+from lightformer.hf.folder import TOKENIZER
+from lightformer.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.training.best_and_last import BestAndLast, check_writable, is_trial
 from lightformer.training.quiet import quieten
 from lightformer.training.record import write_tokenizer
@@ -115,7 +116,8 @@ def tokenizer_of(checkpoint: str, given: str | None) -> str:
         CheckpointError: there is no such file, or the user named another tokenizer.
     """
     text = own_entry(checkpoint, read_checkpoint(checkpoint)).get("tokenizer")
-    file = given or str(Path(checkpoint).parent / "tokenizer.json")
+    place = Path(checkpoint)
+    file = given or str((place if place.is_dir() else place.parent) / TOKENIZER)
     if not Path(file).exists():
         raise CheckpointError(
             f"A model that starts from {checkpoint} needs its tokenizer, but there is no {file}; "

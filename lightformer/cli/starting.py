@@ -20,6 +20,7 @@ TEMPLATES = files("lightformer") / "templates"
 CONFIG: dict[str, str | None] = {
     "task": "CausalLM",
     "backbone": None,
+    "adapter": None,
     "optimizer": "{name: adamw, lr: 2e-3}",
     "schedule": "{name: cosine, warmup_steps: 30}",
     "tokenizer": "{kind: byte_level, vocab_size: 2048}",
@@ -36,6 +37,9 @@ OWN: dict[str, dict[str, str]] = {
     "norm": {"backbone": "norm: {name: {name}, eps: 1e-6}"},
     "block": {"backbone": "block: {name: {name}, start: 0.5}"},
     "init": {"backbone": "init: {name: {name}, gain: 1.0}"},
+    "adapter": {
+        "adapter": "{name: {name}, strength: 1.0} # the backbone stays random here; give it a checkpoint as init_from"
+    },
     "examples": {"examples": "{name: {name}, seq_len: 64}"},
     "masking": {
         "task": "MaskedLM",

@@ -68,6 +68,14 @@ class Parser(LightningArgumentParser):
         return _without_part_defaults(super().get_defaults(*args, **kwargs))
 
 
+def know(catalogue: Catalogue) -> None:
+    """Lets parsers find all parts by their short names, and suggest what there is."""
+    Parser.catalogue = catalogue
+    for kind in registry.KINDS:  # a short name is found among classes that are imported
+        registry.names(kind)
+    set_parsing_settings(import_path_allowlist=sorted(catalogue.modules))
+
+
 def _without_part_defaults(config: Namespace) -> Namespace:
     for value in vars(config).values():
         if not isinstance(value, Namespace):
@@ -137,10 +145,7 @@ class LightformerCLI(LightningCLI):
         from lightformer.data import DataModule
         from lightformer.tasks import Task
 
-        Parser.catalogue = catalogue
-        for kind in registry.KINDS:  # a short name is found among classes that are imported
-            registry.names(kind)
-        set_parsing_settings(import_path_allowlist=sorted(catalogue.modules))
+        know(catalogue)
         super().__init__(
             Task,
             DataModule,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
-from lightformer.errors import CheckpointError, ConfigError, did_you_mean
+from lightformer.cli.arguments import Parser
+from lightformer.errors import CheckpointError, ConfigError
 from lightformer.paths import existing_checkpoint
 from lightformer.plugins import load_plugins
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that raises one sentence."""
+class _Parser(Parser):
+    """The options of a command that uses a trained model."""
 
     def __init__(self, command: str, what: str) -> None:
-        super().__init__(prog=f"lightformer {command}", description=what, allow_abbrev=False)
+        super().__init__(command, what)
         self.add_argument("checkpoint", nargs="?", help="the checkpoint's file")
         self.add_argument("--ckpt_path", help="the same, by name")
         self.add_argument(
@@ -23,20 +24,6 @@ class _Parser(argparse.ArgumentParser):
         )
         self.add_argument("--device", help="cpu, cuda, cuda:1 ...; a GPU where there is one")
         self.add_argument("--no-local-plugins", action="store_true", help="do not run ./plugins")
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{self.prog}: {message.rstrip('.')}.")
-
-    def read(self, arguments: list[str]) -> argparse.Namespace:
-        values, rest = self.parse_known_args(arguments)
-        if rest:
-            known = [
-                s for action in self._actions for s in action.option_strings if s.startswith("--")
-            ]
-            raise ConfigError(
-                f"{self.prog} has no option {rest[0]!r}.{did_you_mean(rest[0], known)}"
-            )
-        return values
 
 
 def generate(command: str, arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,24 +16,30 @@ _MOST = 8_000_000  # tokens of training text that are counted
 _DISCOUNT = 0.75
 
 
-def stream(corpus: Corpus) -> Tokens:
-    """Returns the tokens of all documents, in order."""
-    return corpus.tokens[corpus.start : corpus.stop]
+def stream(corpora: Sequence[Corpus], most: int) -> Tokens:
+    """Returns the tokens of all documents, in order; of each corpus its first ones, if there are more than `most`."""
+    sizes = np.array([corpus.stop - corpus.start for corpus in corpora], dtype=np.float64)
+    kept = np.ceil(sizes * min(1.0, most / max(sizes.sum(), 1.0))).astype(np.int64)
+    texts = [c.tokens[c.start : c.start + n] for c, n in zip(corpora, kept.tolist(), strict=True)]
+    return np.concatenate(texts).astype(np.int64)
 
 
 def text_baselines(
-    train: Corpus, validation: Corpus, size: int, unasked: tuple[int, ...] = ()
+    train: Sequence[Corpus],
+    validation: Sequence[Corpus],
+    size: int,
+    unasked: tuple[int, ...] = (),
 ) -> dict[str, float]:
     """Returns the loss, in nats per predicted token of the validation text, of two counting models.
 
     Args:
-        train: what is counted, up to its first 8 million tokens
+        train: what is counted, each text once, up to 8 million tokens
         validation: what is predicted
         size: number of token ids
         unasked: ids that are never predicted, as in masked language modelling
     """
-    seen = stream(train)[:_MOST].astype(np.int64)
-    asked = stream(validation)[: _MOST + 1].astype(np.int64)
+    seen = stream(train, _MOST)
+    asked = stream(validation, _MOST + 1)
     previous, target = asked[:-1], asked[1:]
     keep = ~np.isin(target, unasked)
     previous, target = previous[keep], target[keep]

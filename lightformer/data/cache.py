@@ -1,50 +1,21 @@
-"""Folders that are whole or not there."""
+"""Names for what data holds, remembered where it is large."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lightformer.errors import StorageError
+from lightformer.errors import DataError
 
-
-@contextmanager
-def publish(target: Path) -> Iterator[Path]:
-    """Gives a folder to fill; it becomes `target` at once, when it is whole.
-
-    If another process was faster, its folder stays, and the caller reads that one.
-
-    Raises:
-        StorageError: the folder cannot be written.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
-        yield folder
-        folder.chmod(0o755)
-        os.rename(folder, target)
-    except OSError as error:
-        if not target.is_dir():
-            raise _unwritable(target, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _unwritable(target: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{target} cannot be written ({error.strerror or error}); set data.cache_dir to a folder "
-        "that can."
-    )
+_MEMORY = "digests.json"
+_SETTLED = 2.0  # seconds after which a file that is written again has another time
 
 
 def digest(*parts: Any) -> str:
@@ -54,9 +25,76 @@ def digest(*parts: Any) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Returns a short name for what a file holds."""
+    """Returns a short name for what a file holds.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     state = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            state.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                state.update(block)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
     return state.hexdigest()
+
+
+def file_digests(paths: Sequence[str], cache_dir: Path) -> dict[str, str]:
+    """Returns a short name for what each file holds.
+
+    They are remembered with the size and the time of the file, so that a large one is read only once.
+
+    Args:
+        paths: the files
+        cache_dir: folder for `digests.json`, which may be lost, torn or old
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    memory = _recall(cache_dir / _MEMORY)
+    known = dict(memory)
+    found: dict[str, str] = {}
+    for name in paths:
+        key, stamp = str(Path(name).resolve()), _stamp(name)
+        remembered = known.get(key)
+        if remembered is not None and remembered[:-1] == stamp:
+            found[name] = remembered[-1]
+            continue
+        found[name] = file_digest(Path(name))
+        known.pop(key, None)
+        if stamp == _stamp(name) and time.time() - stamp[1] / 1e9 > _SETTLED:
+            known[key] = [*stamp, found[name]]
+    if known != memory:
+        _remember(cache_dir, known)
+    return found
+
+
+def _stamp(name: str) -> list[int]:
+    try:
+        status = os.stat(name)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read ({error.strerror}).") from error
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _recall(path: Path) -> dict[str, list[Any]]:
+    try:
+        memory = json.loads(path.read_text(encoding="utf-8"))
+        return {str(k): [int(v[0]), int(v[1]), str(v[2])] for k, v in memory.items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return {}
+
+
+def _remember(cache_dir: Path, memory: dict[str, list[Any]]) -> None:
+    """Writes the memory at once; where it cannot be written, the files are read again."""
+    with suppress(OSError):
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{_MEMORY}.", dir=cache_dir)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(memory, file, indent=0, ensure_ascii=False)
+            os.replace(name, cache_dir / _MEMORY)
+        except BaseException:
+            os.unlink(name)
+            raise

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain, compress, count
 from typing import Any
 
-from lightformer.data.files import column, text_column
+import numpy as np
+
+from lightformer.data.files_module import FilesModule
 from lightformer.data.labels import LabelNames
-from lightformer.data.module import DataModule
 from lightformer.data.prepared import Split
+from lightformer.data.reading.faults import Reading
+from lightformer.data.reading.rows import Row, column, text_column
+from lightformer.data.reading.sources import read_rows
 from lightformer.data.sentences import Document
-from lightformer.data.sources import expand, fingerprints, records
 from lightformer.draws import uniform
-from lightformer.errors import ConfigError, DataError
+from lightformer.errors import DataError
 
 _USUAL = ("text", "sentence", "review")
+_DRAWN = 4096  # rows at a time
 
 
-class LabelledFiles(DataModule):
-    """Rows of text and a class: .csv, .tsv, .jsonl, .json, .parquet, and data sets of `datasets`.
+class LabelledFiles(FilesModule):
+    """Rows of text and a class: .csv, .tsv, .jsonl, .json, .parquet, and data sets of `datasets`, also saved ones.
 
-    Classes are words or whole numbers, the same kind in all rows.
+    All but Parquet may be compressed, as .gz or .zst. Classes are words or whole numbers, the same kind in all rows.
+    Where no validation is given, it is some rows of the training data.
     """
 
     default_examples = "labelled"
@@ -29,94 +35,66 @@ class LabelledFiles(DataModule):
     def __init__(
         self,
         *,
-        train: list[str] | str,
-        validation: list[str] | str | None = None,
-        test: list[str] | str | None = None,
-        validation_share: float = 0.1,
         text: str | None = None,
         text_pair: str | None = None,
         label: str = "label",
-        encoding: str = "utf-8",
         **common: Any,
     ) -> None:
         """
         Args:
-            train: files or patterns such as rows/*.csv, or datasets:NAME:SPLIT
-            validation: the same for validation; some training rows, where not given
-            test: the same for the test; validation is used, where not given
-            validation_share: how many of the training rows are kept for validation, where no
-                validation is given
             text: the column that holds the text; text, sentence or review, where not given
             text_pair: the column that holds the second text, for pairs
             label: the column that holds the class
-            encoding: how the files are encoded
         """
         super().__init__(**common)
-        if validation is None and not 0 < validation_share < 1:
-            raise ConfigError(
-                f"validation_share must be between 0 and 1, not {validation_share}; "
-                "or set data.validation."
-            )
-        self.files = {"train": train, "validation": validation, "test": test}
-        self.validation_share = validation_share
         self.text = text
         self.text_pair = text_pair
         self.label = label
-        self.encoding = encoding
 
-    @cached_property
-    def _found(self) -> dict[str, dict[str, str]]:
-        return {
-            split: fingerprints(expand(names, f"data.{split}"))
-            for split, names in self.files.items()
-        }
-
-    def sources(self, split: Split) -> dict[str, str]:
-        found = self._found[split]
-        if not found and split == "validation":
-            found = self._found["train"]
-        how = f"{self.text}, {self.text_pair}, {self.label}, {self.encoding}"
-        if not self._found["validation"] and split != "test":
-            how += f", {self.validation_share}"
-        return {name: f"{state}, {how}" for name, state in found.items()}
+    def options_of_reading(self, split: Split) -> tuple[Any, ...]:
+        drawn = (self.validation_share,) if self.held_out and split != "test" else ()
+        return self.text, self.text_pair, self.label, *drawn
 
     @cached_property
     def _names(self) -> LabelNames:
-        names = LabelNames(self.label)
-        for file in self._found["train"]:
-            for where, record in records(file, self.encoding):
-                names.add(where, column(where, record, self.label))
+        names, reading = LabelNames(self.label), Reading(self.encoding, self.on_error)
+        for file in self.sources("train"):
+            rows = read_rows(file, reading)
+            for _ in reading.each(lambda row: names.add(row[0], column(*row, self.label)), rows):
+                pass
         return names
 
     @property
     def labels(self) -> tuple[str, ...]:
         return self._names.names()
 
-    def documents(self, split: Split) -> Iterator[Document]:
-        if self._found["validation"] or split == "test":
-            yield from (document for _, document in self._rows(split))
+    def read(self, split: Split, files: Iterable[str], reading: Reading) -> Iterator[Document]:
+        rows = chain.from_iterable(read_rows(file, reading) for file in files)
+        documents = reading.each(self._document, rows)
+        if split == "test" or not self.held_out:
+            yield from documents
             return
-        for number, document in self._rows("train"):
-            drawn = uniform(0, "validation", number) < self.validation_share
-            if bool(drawn) == (split == "validation"):
-                yield document
+        asked = (drawn == (split == "validation") for drawn in self._drawn())
+        yield from compress(documents, asked)
 
-    def _rows(self, split: Split) -> Iterator[tuple[int, Document]]:
-        number = 0
-        for file in self._found[split]:
-            for where, record in records(file, self.encoding):
-                pieces = [text_column(where, record, name) for name in self._columns(where, record)]
-                if not all(piece.strip() for piece in pieces):
-                    raise DataError(f"{where} has no text; leave such rows out.")
-                label = self._names.number(where, column(where, record, self.label))
-                yield number, Document(pieces, label)
-                number += 1
+    def _drawn(self) -> Iterator[bool]:
+        """Yields for each training row whether it is kept for validation."""
+        for start in count(0, _DRAWN):
+            numbers = np.arange(start, start + _DRAWN)
+            yield from (uniform(0, "validation", numbers) < self.validation_share).tolist()
 
-    def _columns(self, where: str, record: Mapping[str, Any]) -> list[str]:
-        text = self.text or next((name for name in _USUAL if name in record), None)
+    def _document(self, row: Row) -> Document:
+        where, values = row
+        pieces = [text_column(where, values, name) for name in self._columns(where, values)]
+        if not all(piece.strip() for piece in pieces):
+            raise DataError(f"{where} has no text; leave such rows out.")
+        return Document(pieces, self._names.number(where, column(where, values, self.label)))
+
+    def _columns(self, where: str, values: Mapping[str, Any]) -> list[str]:
+        text = self.text or next((name for name in _USUAL if name in values), None)
         if text is None:
             raise DataError(
                 f"{where} has none of the columns {', '.join(_USUAL)}; set data.text to one of "
-                f"{', '.join(map(str, record))}."
+                f"{', '.join(map(str, values))}."
             )
         return [text] if self.text_pair is None else [text, self.text_pair]

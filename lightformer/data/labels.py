@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from typing import Any
 
 from lightformer.errors import DataError
 
+MOST = 1 << 16
+"""Classes, at most: they are held in memory, and a column with more is mostly no column of classes."""
+
 _KINDS = {str: "a word", int: "a number", bool: "true or false"}
+_SHOWN = 20
 
 
 def clean_label(where: str, name: str, value: Any) -> str | int | bool:
@@ -19,7 +24,7 @@ def clean_label(where: str, name: str, value: Any) -> str | int | bool:
     if isinstance(value, str):
         value = value.strip()
     if type(value) not in _KINDS or value == "":
-        shown = "nothing" if value is None or value == "" else repr(value)
+        shown = "nothing" if value is None or value == "" else reprlib.repr(value)
         raise DataError(f"{where} must have a word or a whole number as {name!r}, but has {shown}.")
     if (type(value) is int and value < 0) or (type(value) is str and re.fullmatch(r"-\d+", value)):
         raise DataError(
@@ -40,6 +45,7 @@ class LabelNames:
         self._name = name
         self._seen: dict[Any, str] = {}  # label: where it was met first
         self._names: tuple[str, ...] = ()
+        self._numbers: dict[str, int] = {}
 
     def add(self, where: str, value: Any) -> None:
         """Takes the label of a training row."""
@@ -47,11 +53,17 @@ class LabelNames:
         for other, place in self._seen.items():
             if type(other) is not type(label):
                 raise DataError(
-                    f"{where} has {_KINDS[type(label)]} as {self._name!r} ({label!r}), but "
-                    f"{place} has {_KINDS[type(other)]} ({other!r}); use one kind throughout."
+                    f"{where} has {_KINDS[type(label)]} as {self._name!r} "
+                    f"({reprlib.repr(label)}), but {place} has {_KINDS[type(other)]} "
+                    f"({reprlib.repr(other)}); use one kind throughout."
                 )
             break
         self._seen.setdefault(label, where)
+        if len(self._seen) > MOST:
+            raise DataError(
+                f"{where} has class number {len(self._seen):,}, but there may be {MOST:,}; "
+                f"set data.label to a column of classes, which {self._name!r} is not."
+            )
 
     def names(self) -> tuple[str, ...]:
         """Returns the names of the classes: numbers by value, words by the alphabet.
@@ -64,6 +76,7 @@ class LabelNames:
                 self._names = tuple(sorted(self._seen, key=lambda x: (int(x), x)))
             else:
                 self._names = tuple(_spell(x) for x in sorted(self._seen))
+            self._numbers = {name: number for number, name in enumerate(self._names)}
         if len(self._names) < 2:
             raise DataError(
                 "A classifier needs two classes or more, but every training row has the "
@@ -79,12 +92,14 @@ class LabelNames:
         """
         label = clean_label(where, self._name, value)
         names = self.names()
-        if _spell(label) not in names or label not in self._seen:
+        number = self._numbers.get(_spell(label))
+        if number is None or label not in self._seen:
+            more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
             raise DataError(
-                f"{where} has the {self._name!r} {label!r}, which no training row has. "
-                f"Known: {', '.join(names)}."
+                f"{where} has the {self._name!r} {reprlib.repr(label)}, which no training row has. "
+                f"Known: {', '.join(names[:_SHOWN])}{more}."
             )
-        return names.index(_spell(label))
+        return number
 
 
 def _spell(label: Any) -> str:

@@ -1,52 +1,28 @@
 """Loaders whose batches are a pure function of (data, seed, step), and which have no state.
 
-A global batch is what one optimizer step sees. Micro-batches and ranks only divide it:
+A global batch is what one optimizer step sees; see `lightformer.data.order`. Micro-batches and ranks only divide it:
 
-    order of an epoch   = a permutation drawn from (seed, epoch)
-    global batch k      = order[k * B : (k + 1) * B]
-    its micro-batches   = A equal slices, for accumulate_grad_batches = A
-    of these, a rank's  = one of W equal slices
+    its micro-batches   = A slices, for accumulate_grad_batches = A
+    of these, a rank's  = one of W slices
 
-They are no `DataLoader`s, since Lightning would give these another sampler; each has one inside.
+The slices differ by one sample at most. They are no `DataLoader`s, since Lightning would give these another sampler;
+each has one inside.
 """
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Iterator, Sized
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from lightformer.draws import permutation
-from lightformer.errors import ConfigError, DataError
-from lightformer.examples import IGNORED, Batch, Examples, Indices
-from lightformer.masking import Masking
-
-TARGETS = "labels"
-"""How the keys of a batch end whose targets are counted."""
-
-Visit = tuple[int, Indices]
-"""An epoch, and numbers of samples: all that a worker needs to know to make a batch."""
-
-
-class Samples(Dataset[Batch]):
-    """Examples, and what is done to them at each visit."""
-
-    def __init__(self, examples: Examples, masking: Masking | None = None) -> None:
-        self.examples = examples
-        self.masking = masking
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, visit: Visit) -> Batch:
-        epoch, indices = visit
-        batch = self.examples.batch(indices, epoch)
-        return batch if self.masking is None else self.masking(batch, indices, epoch)
+from lightformer.data.order import Budget, Fixed, Grouped, Order, cut, in_parts, longest_first
+from lightformer.data.samples import TARGETS, Samples, Visit, load, with_counts
+from lightformer.errors import ConfigError
+from lightformer.examples import IGNORED, Indices
 
 
 class StepLoader(Sized, Iterable[dict[str, Any]]):
@@ -59,6 +35,8 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
         samples: what to train on
         batch_size: samples of one optimizer step, over all ranks and micro-batches
         seed: the order depends on it
+        batch_tokens: tokens of one optimizer step, padding included, instead of a number of samples
+        group_by_length: whether samples of a batch are alike in length
         num_workers: processes that make batches; 0 for none
         trainer: Lightning's trainer; None for one rank and one micro-batch a step
 
@@ -73,24 +51,28 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
         *,
         batch_size: int,
         seed: int,
+        batch_tokens: int | None = None,
+        group_by_length: bool = False,
         num_workers: int = 0,
         trainer: Any = None,
     ) -> None:
         self.samples = samples
-        self.batch_size = batch_size
-        self.seed = seed
         self.num_workers = num_workers
         self.trainer = trainer
-        if batch_size % (self.accumulate * self.world):
+        self.order: Order
+        if batch_tokens is not None:
+            self.order = Budget(samples.lengths, len(samples), batch_tokens, seed)
+        elif group_by_length:
+            self.order = Grouped(samples.lengths, len(samples), batch_size, seed)
+        else:
+            self.order = Fixed(len(samples), batch_size, seed)
+        if self.order.smallest < self.accumulate * self.world:
+            name = "batch_size" if batch_tokens is None else "batch_tokens"
+            value = batch_size if batch_tokens is None else batch_tokens
             raise ConfigError(
-                "batch_size must be a multiple of accumulate_grad_batches times the number of "
-                f"devices, but {batch_size} is not one of {self.accumulate} x {self.world}."
-            )
-        if len(samples) < batch_size:
-            raise DataError(
-                f"The training data must fill one batch, but it makes {len(samples)} samples and "
-                f"batch_size is {batch_size}; lower batch_size or examples.seq_len, or give more "
-                "text."
+                "A batch must have a sample for each device in each of the accumulate_grad_batches, but "
+                f"{name} {value} makes batches of {self.order.smallest}, for {self.world} x "
+                f"{self.accumulate}; raise {name}."
             )
 
     @property
@@ -106,18 +88,18 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
         return 1 if self.trainer is None else int(self.trainer.accumulate_grad_batches)
 
     def __len__(self) -> int:
-        """Returns the number of micro-batches of an epoch, which ends with the last full batch."""
-        return len(self.samples) // self.batch_size * self.accumulate
+        """Returns the number of micro-batches of an epoch."""
+        return len(self.order) * self.accumulate
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         epoch, start = self._position()
         stop = self._stop()
-        batches = _load(self.samples, self._visits(epoch, start, stop), self.num_workers)
+        batches = load(self.samples, self._visits(epoch, start, stop), self.num_workers)
         done = start
         while done < stop:
             step_ends = min(stop, (done // self.accumulate + 1) * self.accumulate)
             step = list(islice(batches, step_ends - done))
-            yield from _with_counts(step)
+            yield from with_counts(step)
             done = step_ends
 
     def _position(self) -> tuple[int, int]:
@@ -134,12 +116,16 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
             return len(self)
         return int(min(len(self), self.trainer.num_training_batches))
 
-    def _visits(self, epoch: int, start: int, stop: int) -> list[Visit]:
-        order = permutation(len(self.samples), self.seed, "order", epoch)
-        micro = self.batch_size // self.accumulate  # over all ranks
-        own = micro // self.world
-        first = [m * micro + self.rank * own for m in range(start, stop)]
-        return [(epoch, order[i : i + own]) for i in first]
+    def _visits(self, epoch: int, start: int, stop: int) -> Iterator[Visit]:
+        """What this rank visits, from micro-batch `start` of an epoch to before `stop`."""
+        first, last = start // self.accumulate, -(-stop // self.accumulate)
+        micro = first * self.accumulate
+        for batch in self.order.batches(epoch, first, last):
+            parts = in_parts(batch, self.accumulate * self.world)
+            for own in parts[self.rank :: self.world]:
+                if start <= micro < stop:
+                    yield epoch, own
+                micro += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Returns nothing: the counters of the trainer say it all.
@@ -153,37 +139,69 @@ class StepLoader(Sized, Iterable[dict[str, Any]]):
 
 
 class EvaluationLoader(Sized, Iterable[dict[str, Any]]):
-    """Every sample once, in order; rank r takes the batches r, r + world, r + 2 world ...
+    """Every sample once, in the same order each time; rank r takes the batches r, r + world, r + 2 world ...
 
     All ranks take as many steps, as models that are divided over them need: a rank that has run out sees its last batch
-    again, with nothing in it to predict. In prediction there is no such batch.
+    again, with nothing in it to predict. In prediction there is no such batch, and samples stay in their order.
 
     Args:
         samples: what to evaluate on
         batch_size: samples of a batch, at most; fewer where that gives every rank a batch
+        batch_tokens: tokens of a batch at most, padding included, instead of a number of samples
+        group_by_length: whether the longest come first, so that those of a batch are alike in length
         num_workers: processes that make batches; 0 for none
         trainer: Lightning's trainer; None for one rank
     """
 
     def __init__(
-        self, samples: Samples, *, batch_size: int, num_workers: int = 0, trainer: Any = None
+        self,
+        samples: Samples,
+        *,
+        batch_size: int,
+        batch_tokens: int | None = None,
+        group_by_length: bool = False,
+        num_workers: int = 0,
+        trainer: Any = None,
     ) -> None:
         self.samples = samples
         self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
+        self.group_by_length = group_by_length
         self.num_workers = num_workers
         self.trainer = trainer
 
+    @cached_property
+    def _longest_first(self) -> tuple[Indices, Indices]:
+        """All samples, sorted by length, and their lengths."""
+        every = np.arange(len(self.samples))
+        lengths = self.samples.lengths(every, 0)
+        every = longest_first(lengths, every)
+        return every, lengths[every]
+
+    def _batches(self, world: int, predicting: bool) -> list[Indices]:
+        """The samples of each batch, for all ranks."""
+        every = np.arange(len(self.samples))
+        if len(every) and not predicting:
+            if self.batch_tokens is not None:
+                every, lengths = self._longest_first
+                batches = np.split(every, cut(lengths, self.batch_tokens)[1:-1])
+                each = -(-world // len(batches))  # so that every rank gets one
+                return [own for b in batches for own in in_parts(b, min(each, len(b)))]
+            if self.group_by_length:
+                every, _ = self._longest_first
+        size = min(self.batch_size, max(1, len(every) // world))
+        return [every[i : i + size] for i in range(0, len(every), size)]
+
     def _visits(self) -> tuple[list[Visit], int]:
         """What this rank visits, and how many steps it is idle after that."""
-        world, rank, evens = 1, 0, False
+        world, rank, predicting = 1, 0, False
         if self.trainer is not None:
             world, rank = self.trainer.world_size, self.trainer.global_rank
-            evens = not self.trainer.predicting
-        every = np.arange(len(self.samples))
-        size = min(self.batch_size, max(1, len(every) // world))
-        own = [(0, every[i : i + size]) for i in range(rank * size, len(every), world * size)]
-        most = len(range(0, len(every), world * size))  # what rank 0 visits
-        return own, (most - len(own)) * (evens and bool(own))
+            predicting = self.trainer.predicting
+        batches = self._batches(world, predicting)
+        own = [(0, batch) for batch in batches[rank::world]]
+        most = -(-len(batches) // world)  # what rank 0 visits
+        return own, (most - len(own)) * (not predicting and bool(own))
 
     def __len__(self) -> int:
         own, idle = self._visits()
@@ -191,48 +209,10 @@ class EvaluationLoader(Sized, Iterable[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         own, idle = self._visits()
-        for batch in _load(self.samples, own, self.num_workers):
-            yield from _with_counts([batch])
+        for batch in load(self.samples, own, self.num_workers):
+            yield from with_counts([batch])
         for _ in range(idle):
             blank = {
                 k: torch.full_like(v, IGNORED) for k, v in batch.items() if k.endswith(TARGETS)
             }
-            yield from _with_counts([batch | blank])
-
-
-def _with_counts(step: list[Batch]) -> Iterator[dict[str, Any]]:
-    """Adds to each micro-batch how many targets the whole step has on this rank."""
-    counts = {
-        key: torch.stack([(batch[key] != IGNORED).sum() for batch in step]).sum()
-        for key in (step[0] if step else ())
-        if key.endswith(TARGETS)
-    }
-    for batch in step:
-        yield {**batch, "num_targets": dict(counts)}
-
-
-def _load(samples: Samples, visits: list[Visit], num_workers: int) -> Iterator[Batch]:
-    loader: DataLoader[Batch] = DataLoader(
-        samples,
-        batch_size=None,  # an element of the data set is a batch already
-        sampler=visits,
-        num_workers=num_workers,
-        worker_init_fn=_deaf,
-        pin_memory=torch.cuda.is_available(),
-    )
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise DataError(
-            f"A process that makes batches was killed ({' '.join(str(error).split())}); mostly "
-            "there is too little memory, so lower batch_size or data.num_workers, which is "
-            f"{num_workers}."
-        ) from error
-
-
-def _deaf(_worker: int) -> None:
-    """A signal to the whole group stops the run at the end of a step, not a worker before that."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+            yield from with_counts([batch | blank])

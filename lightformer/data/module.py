@@ -11,13 +11,18 @@ from lightning.pytorch import LightningDataModule
 
 from lightformer.data.baselines import most_frequent, text_baselines
 from lightformer.data.cache import digest
-from lightformer.data.loader import EvaluationLoader, Samples, StepLoader
+from lightformer.data.loader import EvaluationLoader, StepLoader
+from lightformer.data.mixture import Mixture
 from lightformer.data.prepared import PreparedText, Split
-from lightformer.data.tokenizer import TokenizerConfig
+from lightformer.data.recounting import recount
+from lightformer.data.samples import Samples
+from lightformer.draws import bits
 from lightformer.errors import CheckpointError, ConfigError, DataError
-from lightformer.examples import Examples, ExamplesSpec
+from lightformer.examples import Corpus, Examples, ExamplesSpec
 from lightformer.masking import MaskingSpec
+from lightformer.plain import to_plain
 from lightformer.registry import find
+from lightformer.tokenizer import TokenizerConfig
 
 
 class DataModule(PreparedText, LightningDataModule):
@@ -38,6 +43,8 @@ class DataModule(PreparedText, LightningDataModule):
         masking: MaskingSpec | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
+        batch_tokens: int | None = None,
+        group_by_length: bool = False,
         num_workers: int = 0,
         seed: int | None = None,
         cache_dir: str = "data/cache",
@@ -49,7 +56,10 @@ class DataModule(PreparedText, LightningDataModule):
             masking: which tokens are hidden, for a masked language model; what the task needs,
                 where not given
             batch_size: samples of one optimizer step, over all devices and accumulated batches
-            eval_batch_size: samples of a batch in validation and test; batch_size, where not given
+            eval_batch_size: samples of a batch in validation and test; as in training, where not given
+            batch_tokens: tokens of one optimizer step, padding included, instead of batch_size: as many samples of
+                like length as fit in
+            group_by_length: whether the samples of a batch are alike in length, which saves padding
             num_workers: processes that make batches beside the training; 0 for none
             seed: order, masks and pairs depend on it; as seed_everything, where not given
             cache_dir: folder for tokenizers and tokens
@@ -57,17 +67,23 @@ class DataModule(PreparedText, LightningDataModule):
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
         evaluated = batch_size if eval_batch_size is None else eval_batch_size
-        sizes = {"batch_size": batch_size, "eval_batch_size": evaluated}
+        sizes = {
+            "batch_size": batch_size,
+            "eval_batch_size": evaluated,
+            "batch_tokens": batch_tokens,
+        }
         for name, value in sizes.items():
-            if value < 1:
+            if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}.")
         if num_workers < 0:
             raise ConfigError(f"num_workers must not be negative, but is {num_workers}.")
         self.tokenizer_config = tokenizer
         self.examples = examples or find("examples", self.default_examples)()
         self.masking = masking
-        self.batch_size = batch_size
-        self.eval_batch_size = sizes["eval_batch_size"]
+        self.batch_size, self.eval_batch_size = batch_size, evaluated
+        self.batch_tokens = batch_tokens
+        self.eval_batch_tokens = batch_tokens if eval_batch_size is None else None
+        self.group_by_length = group_by_length
         self.num_workers = num_workers
         self.chosen_seed = seed
         self.cache_dir = Path(cache_dir)
@@ -84,15 +100,26 @@ class DataModule(PreparedText, LightningDataModule):
         corpora = self.corpora(split)
         if not corpora:
             return None
-        corpus, _ = corpora[0]
-        if self.masking is not None and corpus.labels is not None:
+        if self.masking is not None and any(corpus.labels is not None for corpus, _ in corpora):
             raise ConfigError(
                 "masking hides words of a text to be guessed, but this data has classes to be guessed; "
                 "leave data.masking out, or choose another data module."
             )
-        examples: Examples = self.examples(corpus, self.vocabulary, self.seed, split == "train")
         masking = None if self.masking is None else self.masking(self.vocabulary, self.seed)
-        return Samples(examples, masking)
+        return Samples(self._examples(corpora, split == "train"), masking)
+
+    def _examples(self, corpora: list[tuple[Corpus, float]], training: bool) -> Examples | Mixture:
+        vocabulary, weights = self.vocabulary, [weight for _, weight in corpora]
+        seeds = [int(s) for s in bits(self.seed, "part", np.arange(len(corpora)))]
+        if len(corpora) == 1:
+            seeds = [self.seed]
+        parts: list[Examples] = [
+            self.examples(corpus, vocabulary, seed, training)
+            for (corpus, _), seed in zip(corpora, seeds, strict=True)
+        ]
+        if len(parts) == 1 and (weights == [1.0] or not training):
+            return parts[0]
+        return Mixture(parts, weights, vocabulary.pad_id, self.seed, training)
 
     def train_dataloader(self) -> StepLoader:
         """Returns the batches of training."""
@@ -103,6 +130,8 @@ class DataModule(PreparedText, LightningDataModule):
             samples,
             batch_size=self.batch_size,
             seed=self.seed,
+            batch_tokens=self.batch_tokens,
+            group_by_length=self.group_by_length,
             num_workers=self.num_workers,
             trainer=self.trainer,
         )
@@ -126,6 +155,8 @@ class DataModule(PreparedText, LightningDataModule):
         return EvaluationLoader(
             samples,
             batch_size=self.eval_batch_size,
+            batch_tokens=self.eval_batch_tokens,
+            group_by_length=self.group_by_length,
             num_workers=self.num_workers,
             trainer=self.trainer,
         )
@@ -135,30 +166,35 @@ class DataModule(PreparedText, LightningDataModule):
 
         It is measured on the validation data. The loss is in nats per predicted token.
         """
-        corpora, validation = self.corpora("train"), self.samples("validation")
-        if not corpora or validation is None or not len(validation):
+        train = [corpus for corpus, _ in self.corpora("train")]
+        asked = [corpus for corpus, _ in self.corpora("validation")]
+        validation = self.samples("validation")
+        if not train or validation is None or not len(validation):
             return {}
-        train, _ = corpora[0]
-        corpus = validation.examples.corpus
-        if train.labels is not None and corpus.labels is not None:
-            accuracy = most_frequent(train.labels, corpus.labels)
+        seen, right = ([c.labels for c in own if c.labels is not None] for own in (train, asked))
+        if seen and right:
+            accuracy = most_frequent(np.concatenate(seen), np.concatenate(right))
             return {"val/accuracy": {"most frequent class": accuracy}}
         found = {}
         batch = validation[0, np.arange(min(len(validation), 4096))]
         if "labels" in batch or "next_token_labels" in batch:
             unasked = self.vocabulary.special_ids if self.masking is not None else ()
-            found["val/loss"] = text_baselines(train, corpus, self.vocabulary.size, unasked)
+            found["val/loss"] = text_baselines(train, asked, self.vocabulary.size, unasked)
         if "next_sentence_labels" in batch:
             share = float(batch["next_sentence_labels"].double().mean())
             found["val/next_sentence_accuracy"] = {"most frequent": max(share, 1 - share)}
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what must be the same for a run to go on exactly; the number of devices may change."""
+        """Returns what must be the same for a run to go on with the same global batches; devices may change."""
         return {
             "tokenizer": self.tokenizer.fingerprint,
             "training data": digest(self.sources("train")),
             "batch_size": self.batch_size,
+            "batch_tokens": self.batch_tokens,
+            "group_by_length": self.group_by_length,
+            "weights": [part.weight for part in self.parts("train")],
+            "examples": to_plain(self.examples),
             "seed": self.seed,
             "accumulate_grad_batches": getattr(self.trainer, "accumulate_grad_batches", 1),
         }
@@ -172,8 +208,16 @@ class DataModule(PreparedText, LightningDataModule):
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
         now = self.state_dict()
         for name in now if fitting else ["tokenizer"]:
-            if name in state and state[name] != now[name]:
-                raise CheckpointError(
-                    f"A run goes on only with the {name} that it began with, but the checkpoint has "
-                    f"{state[name]} and now it is {now[name]}; put back what changed, or start a new run."
-                )
+            if name not in state or state[name] == now[name]:
+                continue
+            if name == "accumulate_grad_batches" and self._recounted(state[name], now[name]):
+                continue
+            raise CheckpointError(
+                f"A run goes on only with the {name} that it began with, but the checkpoint has "
+                f"{state[name]} and now it is {now[name]}; put back what changed, or start a new run."
+            )
+
+    def _recounted(self, before: int, now: int) -> bool:
+        """Whether the run can stand at the same step when its steps are cut into other micro-batches."""
+        checkpoint = self.trainer._checkpoint_connector._loaded_checkpoint  # type: ignore[union-attr]
+        return recount(checkpoint["loops"]["fit_loop"], before, now)

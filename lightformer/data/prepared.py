@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from lightformer.data.cache import digest, publish
+from lightformer.data.cache import digest
+from lightformer.data.folders import publish
 from lightformer.data.sentences import Document
-from lightformer.data.store import open_store, write_store
-from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
+from lightformer.data.store import FORMAT, note_changes, open_store, write_store
+from lightformer.data.tokenizer_text import training_texts
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.examples import Corpus
+from lightformer.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lightformer.data.reading import Reading
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-_TEXT = 2
+_TEXT = 3
 """Changes when sentences or documents are cut in another way, so that stores are made again."""
 
 
@@ -33,12 +38,14 @@ class Part:
         sources: where the documents come from, with a digest of each
         documents: reads them anew
         weight: how often each of its samples is seen in an epoch of training
+        reading: how the reading goes, where that can be told
     """
 
     name: str
     sources: dict[str, str]
     documents: Callable[[], Iterable[Document]]
     weight: float = 1.0
+    reading: Reading | None = None
 
 
 class PreparedText(ABC):
@@ -73,20 +80,15 @@ class PreparedText(ABC):
         config = self.tokenizer_config
         if config.file is not None:
             return Tokenizer.from_file(config.file)
-        key = digest(_TEXT, config.kind, config.vocab_size, config.lowercase, self.sources("train"))
+        key = digest(_TEXT, asdict(config), self.sources("train"))
         folder = self.cache_dir / "tokenizers" / f"{type(self).__name__}-{config.kind}-{key}"
         if not folder.is_dir():
-            trained = train_tokenizer(self._texts(), config)
             with publish(folder) as new:
-                (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
+                if new is not None:
+                    texts = training_texts(self.documents("train"), config)
+                    trained = train_tokenizer(texts, config)
+                    (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
         return Tokenizer.from_file(folder / "tokenizer.json")
-
-    def _texts(self) -> Iterator[str]:
-        for document in self.documents("train"):
-            if document.label is None:
-                yield "".join(document.pieces)
-            else:
-                yield from document.pieces
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -99,11 +101,27 @@ class PreparedText(ABC):
 
     def _store(self, part: Part) -> Corpus:
         separator = None if self.labels else self.tokenizer.vocabulary.eos_id
-        key = digest(_TEXT, self.tokenizer.fingerprint, separator, part.sources, self.labels)
+        fingerprint = self.tokenizer.fingerprint
+        key = digest(_TEXT, FORMAT, fingerprint, separator, part.sources, self.labels)
         folder = self.cache_dir / "tokens" / f"{part.name}-{key}"
         if not folder.is_dir():
-            write_store(folder, part.documents(), self.tokenizer, separator, part.sources)
+            note_changes(folder.parent, part.name, fingerprint, part.sources)
+            write_store(
+                folder,
+                part.documents(),
+                self.tokenizer,
+                separator,
+                part.sources,
+                name=part.name,
+                reading=part.reading,
+            )
+        self.stores[part.name] = folder
         return open_store(folder)
+
+    @cached_property
+    def stores(self) -> dict[str, Path]:
+        """The folder of each part that was asked for."""
+        return {}
 
     def prepare_data(self) -> None:
         """Trains the tokenizer and writes the tokens, where they are not there yet."""

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 _LONGEST = 4000
 _BORDER = re.compile(
-    r"""[.!?]["')\]]*(?=\s+["'(\[`*]?[A-Z0-9])  # the end of a sentence, and the next one opens
-      | [。！？]["”’）]*                          # the same, where no space stands between
-      | (?<=\S)(?=[ \t]*\n[ \t]*\n)             # the end of a paragraph
+    r"""(?=[\s.!?。！？])(?:  # most characters are passed over at once
+        [.!?]["')\]]{0,64}(?=\s{1,64}["'(\[`*]?[A-Z0-9])  # the end of a sentence, and the next one opens
+      | [。！？]["”’）]{0,64}                              # the same, where no space stands between
+      | (?<=\S)(?=[ \t]{0,64}\n[ \t]{0,64}\n)           # the end of a paragraph
+    )
     """,  # noqa: RUF001
     re.VERBOSE,
 )
+_BEHIND, _AHEAD = 65, 131
+"""So many characters before and after the end of a sentence tell that it is one, so that text may be a stream."""
 
 
 class Document(NamedTuple):
     """A text in pieces, or a row: its columns and its class.
 
     Args:
-        pieces: sentences, each with the white space before it; joined they are the text
+        pieces: sentences, each with the white space before it; joined they are the text; read once
         label: number of the class, where there is one
     """
 
-    pieces: list[str]
+    pieces: Iterable[str]
     label: int | None = None
 
 
@@ -32,16 +38,29 @@ def split_sentences(text: str) -> list[str]:
 
     White space goes to the front of a piece. A long stretch without a border is cut at a space.
     """
-    pieces, start = [], 0
-    for border in [*(match.end() for match in _BORDER.finditer(text)), len(text)]:
-        while border - start > _LONGEST:
-            space = text.rfind(" ", start + 1, start + _LONGEST)
-            cut = space if space > start else start + _LONGEST
-            pieces.append(text[start:cut])
-            start = cut
-        if text[start:border].strip():
-            pieces.append(text[start:border])
-            start = border
-    if start < len(text):  # white space at the very end
-        pieces[-1:] = [(pieces[-1] if pieces else "") + text[start:]]
-    return pieces
+    return list(stream_sentences([text]))
+
+
+def stream_sentences(blocks: Iterable[str]) -> Iterator[str]:
+    """Yields the pieces that `split_sentences` makes of the whole text, and holds a few of them at a time."""
+    text, start, known, held = "", 0, 0, ""
+    for block in chain(blocks, [None]):
+        seen = max(0, known - _BEHIND)
+        kept = min(start, seen)
+        text = text[kept:] + (block or "")
+        start, seen = start - kept, seen - kept
+        known = len(text) - (0 if block is None else _AHEAD)
+        ends = (match.end() for match in _BORDER.finditer(text, seen))
+        for border in chain(takewhile(known.__gt__, ends), [known]):
+            while border - start > _LONGEST:
+                space = text.rfind(" ", start + 1, start + _LONGEST)
+                cut = space if space > start else start + _LONGEST
+                if held:
+                    yield held
+                held, start = text[start:cut], cut
+            if (border < known or block is None) and text[start:border].strip():
+                if held:
+                    yield held
+                held, start = text[start:border], border
+    if held or text[start:]:  # the last piece takes the white space at the very end
+        yield held + text[start:]

@@ -9,8 +9,8 @@ from itertools import chain
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
-from lightformer.data.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 from lightformer.errors import DataError
+from lightformer.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 
 # Words with the space before them, numbers, other signs, and white space (as GPT-2 cuts text).
 _WORDS = r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

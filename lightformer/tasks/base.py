@@ -15,9 +15,10 @@ from torchmetrics import Metric
 
 from lightformer import optimizer as optimizers
 from lightformer import schedule as schedules
+from lightformer.adapter import Adapter, AdapterSpec, adapt
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
-from lightformer.checkpoint import FORMAT, backbone_config, check_fits, take_over
+from lightformer.checkpoint import FORMAT, backbone_config, check_fits, room_for, take_over
 from lightformer.errors import ConfigError
 from lightformer.importing import imported_sources, revive
 from lightformer.optimizer import OptimizerSpec
@@ -25,8 +26,11 @@ from lightformer.plain import from_plain, to_plain
 from lightformer.plugins import loaded
 from lightformer.schedule import ScheduleSpec
 from lightformer.tasks.evaluation import Evaluation, confusion_table
+from lightformer.tasks.frozen import freeze as freeze_parameters
 from lightformer.tasks.going_on import take_new_options
+from lightformer.tasks.layer_rates import check_decay
 from lightformer.tasks.objective import Objective, StepMean
+from lightformer.tasks.optimisation import optimisation
 from lightformer.tasks.sharding import shard
 from lightformer.vocabulary import Vocabulary
 
@@ -47,6 +51,11 @@ class Task(LightningModule, ABC):
         schedule: how the learning rate changes
         init_from: a checkpoint of any task, from which the backbone is taken over
         compile: whether the backbone is compiled, which pays on a GPU and in long runs
+        freeze: patterns of the names of parameters that stay as they are, such as `backbone.*`, where heads alone
+            learn; dropout in what is frozen goes on as in any training
+        layer_lr_decay: the learning rate of each layer as a share of that of the layer above: heads have the full
+            rate, the embeddings the lowest (Howard and Ruder, 2018, arXiv:1801.06146); 1 gives all the same
+        adapter: what learns in place of the backbone, all of which stays as it is; heads learn beside it
     """
 
     data_defaults: ClassVar[dict[str, str]] = {}
@@ -69,15 +78,24 @@ class Task(LightningModule, ABC):
         schedule: ScheduleSpec = schedules.cosine(),  # noqa: B008 (frozen)
         init_from: str | None = None,
         compile: bool = False,
+        freeze: list[str] | None = None,
+        layer_lr_decay: float = 1.0,
+        adapter: AdapterSpec | None = None,
     ) -> None:
         super().__init__()
-        self.vocabulary: Vocabulary = from_plain(Vocabulary, vocabulary, "vocabulary")
+        known = from_plain(Vocabulary, vocabulary, "vocabulary")
+        self.vocabulary: Vocabulary = replace(known, word_starts=())  # too long for a checkpoint
         config: BackboneConfig = from_plain(BackboneConfig, backbone, "backbone")
         self.optimizer_spec: OptimizerSpec = from_plain(OptimizerSpec, optimizer, "optimizer")
         self.schedule_spec: ScheduleSpec = from_plain(ScheduleSpec, schedule, "schedule")
+        self.adapter_spec: AdapterSpec | None = from_plain(AdapterSpec | None, adapter, "adapter")
+        self.adapter: Adapter | None = None
+        check_decay(layer_lr_decay)
+        self.frozen, self.layer_lr_decay = list(freeze or ()), layer_lr_decay
         self.init_from, self.compile_backbone = init_from, compile
         is_causal = self.default_is_causal if config.is_causal is None else config.is_causal
         if init_from is not None:
+            self.vocabulary = room_for(init_from, self.vocabulary)
             config = backbone_config(init_from, config)
             is_causal = config.is_causal if is_causal is None else is_causal
         is_causal = bool(is_causal)
@@ -91,6 +109,9 @@ class Task(LightningModule, ABC):
             optimizer=self.optimizer_spec,
             schedule=self.schedule_spec,
             compile=compile,
+            freeze=freeze,
+            layer_lr_decay=layer_lr_decay,
+            adapter=self.adapter_spec,
         )
 
     def keep(self, **options: Any) -> None:
@@ -98,7 +119,7 @@ class Task(LightningModule, ABC):
         self.save_hyperparameters({k: to_plain(v) for k, v in options.items()})
 
     def finish(self) -> None:
-        """Gives the heads their first values, then takes over what `init_from` has."""
+        """Gives the heads their first values, takes over what `init_from` has, and says what will learn."""
         config = self.backbone.config
         config.init(config.dimensions())(self._heads())
         if self.init_from is not None:
@@ -107,6 +128,18 @@ class Task(LightningModule, ABC):
             sizes = f"hidden_size {config.hidden_size}, num_layers {config.num_layers}"
             sees = "only what stands before it" if self.backbone.is_causal else "both sides"
             rank_zero_info(f"the backbone: {sizes}; a position sees {sees}")
+        if self.adapter_spec is not None:
+            self.adapter = self.adapter_spec()
+            adapt(self.backbone, self.adapter)
+        freeze_parameters(self, self.frozen)
+
+    def merge(self) -> None:
+        """Folds what an adapter learnt into the weights: the model is then a plain one, all of which may learn."""
+        if self.adapter is not None:
+            self.adapter.merge(self.backbone)
+            self.adapter, self.adapter_spec, self.frozen = None, None, []
+            self.requires_grad_(True)
+            self.keep(adapter=None, freeze=None)
 
     def _heads(self) -> nn.ModuleDict:
         children = self.named_children()
@@ -175,11 +208,11 @@ class Task(LightningModule, ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Lets what the user asks for now win over what the run began with, and says so."""
-        if "state_dict" in checkpoint:  # a strategy that shards has loaded the weights already
-            check_fits(self, checkpoint["state_dict"], "The checkpoint")
         if self._trainer is not None and self._trainer.state.fn == "fit":
             for line in take_new_options(checkpoint, self.hparams):
                 rank_zero_info(line)
+        if "state_dict" in checkpoint:  # a strategy that shards has loaded the weights already
+            check_fits(self, checkpoint["state_dict"], "The checkpoint")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes dropout a pure function of seed, epoch, micro-batch and rank, so that a resumed run repeats it."""
@@ -254,22 +287,5 @@ class Task(LightningModule, ABC):
             self.backbone.compile()  # the backbone alone: `log` does not survive compilation
 
     def configure_optimizers(self) -> Any:
-        parameters = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
-        optimizer = self.optimizer_spec(parameters)
-        schedule = self.schedule_spec(self._total_steps())
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule.factor(step))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
-
-    def _total_steps(self) -> int:
-        if self.trainer.max_steps > 0:
-            return self.trainer.max_steps
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise ConfigError(
-                "A schedule needs to know how long training takes, but it has no end; set "
-                "trainer.max_steps or trainer.max_epochs."
-            )
-        return int(steps)
+        specs = self.optimizer_spec, self.schedule_spec
+        return optimisation(self, *specs, self.trainer, self.layer_lr_decay)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
+from lightformer.activations import Activation
 from lightformer.heads import Pooler, Pooling, TokenHead
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
@@ -27,6 +28,7 @@ class BertPretraining(Task):
 
     Args:
         tied: whether the token head shares the matrix of the token embedding
+        head_activation: the nonlinearity of the token head
         pooling: what stands for a whole pair: the first token's hidden state, the last one's, or the mean
     """
 
@@ -37,7 +39,13 @@ class BertPretraining(Task):
         "val/next_sentence_accuracy": "val/next_sentence_accuracy",
     }
 
-    def __init__(self, tied: bool = True, pooling: Pooling = "first", **options: Any) -> None:
+    def __init__(
+        self,
+        tied: bool = True,
+        pooling: Pooling = "first",
+        head_activation: Activation = "gelu",
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         config = self.backbone.config
         embedding = self.backbone.embeddings.token
@@ -47,10 +55,11 @@ class BertPretraining(Task):
             tied=tied,
             bias=True,
             norm=config.norm(embedding.embedding_dim),
+            activation=head_activation,
         )
         self.pooler = Pooler(config.hidden_size, pooling)
         self.next_sentence_head = nn.Linear(config.hidden_size, 2)
-        self.keep(tied=tied, pooling=pooling)
+        self.keep(tied=tied, pooling=pooling, head_activation=head_activation)
         self.finish()
 
     def forward(self, input_ids: Tensor, **inputs: Any) -> Tensor:

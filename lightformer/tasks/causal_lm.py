@@ -161,6 +161,7 @@ def _next_tokens(batch: Batch) -> Tensor:
         )
     labels = F.pad(asked[:, 1:], (0, 1), value=IGNORED)
     if (mask := batch.get("attention_mask")) is not None:
+        mask = mask.bool()
         both = mask & F.pad(mask[:, 1:], (0, 1), value=False)
         labels = labels.masked_fill(~both, IGNORED)
     return labels

@@ -15,6 +15,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from lightformer.activations import Activation
 from lightformer.errors import ConfigError
 from lightformer.heads import Pooler, Pooling
 from lightformer.tasks.base import Batch, Task
@@ -31,8 +32,12 @@ class SequenceClassification(Task):
     Args:
         pooling: what stands for a whole text: the mean over its tokens, the first token's hidden state (BERT),
             or the last one's (GPT)
-        pooler: whether a linear map and tanh stand between that and the classes, as in BERT
+        pooler: whether a linear map and a nonlinearity stand between that and the classes, as in BERT
+        pooler_activation: that nonlinearity
+        pooler_bias: whether that linear map has a bias
+        pooler_norm: whether a norm comes after it (ModernBERT)
         classifier_dropout: probability of dropping an element before the classes
+        classifier_bias: whether each class has a score of its own
     """
 
     monitor: ClassVar[tuple[str, str]] = ("val/accuracy", "max")
@@ -42,7 +47,11 @@ class SequenceClassification(Task):
         self,
         pooling: Pooling = "mean",
         pooler: bool = False,
+        pooler_activation: Activation = "tanh",
+        pooler_bias: bool = True,
+        pooler_norm: bool = False,
         classifier_dropout: float = 0.0,
+        classifier_bias: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -51,11 +60,27 @@ class SequenceClassification(Task):
                 f"Classification needs two labels or more, but the data has "
                 f"{len(self.vocabulary.labels)}; use LabelledFiles or LabelledPythonDocs as data."
             )
-        hidden_size = self.backbone.config.hidden_size
-        self.pooler = Pooler(hidden_size, pooling, dense=pooler)
+        config = self.backbone.config
+        self.pooler = Pooler(
+            config.hidden_size,
+            pooling,
+            dense=pooler,
+            activation=pooler_activation,
+            bias=pooler_bias,
+            norm=config.norm(config.hidden_size) if pooler_norm else None,
+        )
         self.dropout = nn.Dropout(classifier_dropout)
-        self.classifier = nn.Linear(hidden_size, len(self.vocabulary.labels))
-        self.keep(pooling=pooling, pooler=pooler, classifier_dropout=classifier_dropout)
+        labels = len(self.vocabulary.labels)
+        self.classifier = nn.Linear(config.hidden_size, labels, classifier_bias)
+        self.keep(
+            pooling=pooling,
+            pooler=pooler,
+            pooler_activation=pooler_activation,
+            pooler_bias=pooler_bias,
+            pooler_norm=pooler_norm,
+            classifier_dropout=classifier_dropout,
+            classifier_bias=classifier_bias,
+        )
         self.finish()
 
     def forward(self, input_ids: Tensor, **inputs: Any) -> Tensor:

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightformer.errors import CheckpointError
+from lightformer.tasks.layer_rates import SHARE
+
+SETTLED = {"freeze": None, "layer_lr_decay": 1.0, "adapter": None}
+"""Options that say what learns, and so what the optimizer remembers; with their defaults."""
 
 
 def take_new_options(checkpoint: dict[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -19,9 +23,11 @@ def take_new_options(checkpoint: dict[str, Any], now: Mapping[str, Any]) -> list
         What differs, a line for each.
 
     Raises:
-        CheckpointError: the optimizer is another one, whose state the checkpoint does not have.
+        CheckpointError: the optimizer is another one, or has other parameters, whose state the checkpoint does not
+            have.
     """
     before = checkpoint.get("hyper_parameters", {})
+    _refuse_other_parameters(before, now)
     changed = []
     for part in ("optimizer", "schedule"):
         old, new = before.get(part, {}), now.get(part, {})
@@ -41,6 +47,16 @@ def take_new_options(checkpoint: dict[str, Any], now: Mapping[str, Any]) -> list
     return changed
 
 
+def _refuse_other_parameters(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for option, default in SETTLED.items():
+        old, new = (options.get(option) or default for options in (before, now))
+        if old != new:
+            raise CheckpointError(
+                f"A run goes on with the parameters that it began with, but its {option} was {old} and the config "
+                f"asks for {new}; start anew from its weights with --model.init_from."
+            )
+
+
 def _set(checkpoint: dict[str, Any], option: str, old: Any, new: Any) -> None:
     for state in checkpoint.get("optimizer_states", []):
         for group in state["param_groups"]:
@@ -49,7 +65,9 @@ def _set(checkpoint: dict[str, Any], option: str, old: Any, new: Any) -> None:
             if option in group:
                 group[option] = tuple(new) if isinstance(new, list) else new
             if option == "lr":
-                group["initial_lr"] = new
-    for state in checkpoint.get("lr_schedulers", []):
+                group["lr"] = group["initial_lr"] = new * group.get(SHARE, 1.0)
+    for optimizer, state in zip(
+        checkpoint.get("optimizer_states", []), checkpoint.get("lr_schedulers", []), strict=False
+    ):
         if option == "lr" and "base_lrs" in state:
-            state["base_lrs"] = [new] * len(state["base_lrs"])
+            state["base_lrs"] = [group["lr"] for group in optimizer["param_groups"]]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lightformer.activations import Activation
 from lightformer.errors import ConfigError
 from lightformer.heads import TokenHead
 from lightformer.tasks.base import Batch, Task
@@ -26,12 +27,20 @@ class MaskedLM(Task):
 
     Args:
         tied: whether the head shares the matrix of the token embedding
+        head_activation: the nonlinearity of the head
+        head_bias: whether the linear map before it has a bias
     """
 
     default_is_causal = False
     data_defaults: ClassVar[dict[str, str]] = {"examples": "windows", "masking": "token"}
 
-    def __init__(self, tied: bool = True, **options: Any) -> None:
+    def __init__(
+        self,
+        tied: bool = True,
+        head_activation: Activation = "gelu",
+        head_bias: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         config = self.backbone.config
         embedding = self.backbone.embeddings.token
@@ -41,8 +50,10 @@ class MaskedLM(Task):
             tied=tied,
             bias=True,
             norm=config.norm(embedding.embedding_dim),
+            activation=head_activation,
+            dense_bias=head_bias,
         )
-        self.keep(tied=tied)
+        self.keep(tied=tied, head_activation=head_activation, head_bias=head_bias)
         self.finish()
 
     def forward(self, input_ids: Tensor, **inputs: Any) -> Tensor:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from lightformer.generation import Sampling
 
+INPUTS = ("attention_mask", "token_type_ids", "position_ids", "document_ids")
+"""What a model reads of a batch beside its tokens."""
+
 
 def as_text(text: str) -> str:
     """Text that cannot break out of a table or turn into markup."""
@@ -31,8 +34,8 @@ def _tokens(row: Tensor, batch: dict[str, Any], number: int) -> Tensor:
 @torch.inference_mode()
 def masked_tokens(task: Any, batch: dict[str, Any], tokenizer: Any, limit: int) -> str:
     """Texts with the hidden tokens filled in: right ones bold, wrong ones with a ✗ and what was right."""
-    inputs = {k: batch[k] for k in ("attention_mask", "token_type_ids") if k in batch}
-    logits = task(batch["input_ids"][:limit], **{k: v[:limit] for k, v in inputs.items()})
+    inputs = {k: batch[k][:limit] for k in INPUTS if k in batch}
+    logits = task(batch["input_ids"][:limit], **inputs)
     lines = []
     for row in range(len(logits)):
         predicted, labels = logits[row].argmax(dim=-1), batch["labels"][row]

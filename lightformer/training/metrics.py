@@ -16,7 +16,10 @@ def _is_logged(trainer: Trainer) -> bool:
 
 
 class TrainingMetrics(Callback):
-    """Logs `train/lr`, `train/grad_norm` (before clipping) and `train/tokens_per_second`, over all ranks."""
+    """Logs `train/lr`, `train/grad_norm` (before clipping) and `train/tokens_per_second`, over all ranks.
+
+    Where layers have rates of their own, `train/lr` is the highest of them.
+    """
 
     def __init__(self) -> None:
         self._tokens = 0
@@ -37,7 +40,7 @@ class TrainingMetrics(Callback):
         if _is_logged(trainer):
             grads = [p.grad for p in pl_module.parameters() if p.grad is not None]
             pl_module.log("train/grad_norm", torch.nn.utils.get_total_norm(grads))
-            pl_module.log("train/lr", optimizer.param_groups[0]["lr"])
+            pl_module.log("train/lr", max(group["lr"] for group in optimizer.param_groups))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

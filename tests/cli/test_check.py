@@ -42,7 +42,8 @@ def said(tmp_path, monkeypatch, capsys):
 COMMAND_LINES = {
     "fti": (
         "There is no command 'fti'. Did you mean 'fit'? "
-        "Commands: fill-mask, fit, generate, plugins, predict, test, validate."
+        "Commands: bench, data, export-hf, export-onnx, fill-mask, fit, generate, import-hf, plugins, predict, "
+        "prepare, test, validate."
     ),
     "--config ok.yaml fit": (
         "The command comes first: lightformer COMMAND --config ..., not --config ...."
@@ -94,7 +95,7 @@ COMMAND_LINES = {
     ),
     "fit -c ok.yaml --model os.system": (
         "--model: model 'os.system' is not imported, because 'os' was not loaded as a plugin; "
-        "choose one of BertPretraining, CausalLM, MaskedLM, NextSentencePrediction, "
+        "choose one of BertPretraining, CausalLM, Encoder, MaskedLM, NextSentencePrediction, "
         "SequenceClassification, or load your own with --plugins."
     ),
     "fit -c ok.yaml --data evil.Thing": (
@@ -114,7 +115,7 @@ COMMAND_LINES = {
     ),
     "fit -c ok.yaml --model.help MaskedLn": (
         "There is no model 'MaskedLn'. Did you mean 'MaskedLM'? Known: BertPretraining, CausalLM, "
-        "MaskedLM, NextSentencePrediction, SequenceClassification."
+        "Encoder, MaskedLM, NextSentencePrediction, SequenceClassification."
     ),
     "plugins show attention gqqa": (
         "There is no attention 'gqqa'. Did you mean 'gqa'? "
@@ -131,8 +132,8 @@ COMMAND_LINES = {
     ),
     "plugins check attention mha --skip": "--skip needs a value.",
     "plugins check atention mha": (
-        "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: attention, block, examples, "
-        "feedforward, init, masking, norm, optimizer, position, scaling, schedule."
+        "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: adapter, attention, block, "
+        "examples, feedforward, init, masking, norm, optimizer, position, scaling, schedule."
     ),
     "plugins check attention mhaa": (
         "There is no attention 'mhaa'. Did you mean 'mha'? "

@@ -158,7 +158,7 @@ def test_plain_data_that_fits_nothing() -> None:
 
 def test_unknown_names_and_options() -> None:
     assert said(find, "atention", "mha").startswith(
-        "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: attention, block, "
+        "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: adapter, attention, block, "
     )
     assert said(find, "norm", "layernorm") == (
         "There is no norm 'layernorm'. Did you mean 'layer_norm'? Known: dyt, layer_norm, rms_norm."

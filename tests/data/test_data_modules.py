@@ -274,6 +274,7 @@ def test_python_docs_make_bert_batches_with_baselines(docs_cache: str) -> None:
         "input_ids",
         "attention_mask",
         "token_type_ids",
+        "sample_ids",
         "labels",
         "next_sentence_labels",
         "num_targets",

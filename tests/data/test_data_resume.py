@@ -136,20 +136,20 @@ def test_a_resumed_run_sees_exactly_the_rest(
 
 
 @pytest.mark.parametrize(
-    ("options", "run", "name", "values"),
+    ("options", "name", "values"),
     [
-        ({"batch_size": 12}, {}, "batch_size", (6, 12)),
-        ({"seed": 6}, {}, "seed", (5, 6)),
-        ({}, {"accumulate_grad_batches": 3}, "accumulate_grad_batches", (1, 3)),
+        ({"batch_size": 12}, "batch_size", (6, 12)),
+        ({"seed": 6}, "seed", (5, 6)),
+        ({"batch_tokens": 499}, "batch_tokens", (None, 499)),
+        ({"group_by_length": True}, "group_by_length", (False, True)),
     ],
 )
 def test_a_run_does_not_go_on_with_other_batches(
     text_file: Path,
     tmp_path: Path,
     options: dict[str, Any],
-    run: dict[str, Any],
     name: str,
-    values: tuple[int, int],
+    values: tuple[Any, Any],
 ) -> None:
     _run(Recorder(), _data(text_file), tmp_path / "a", max_steps=4)
     with pytest.raises(CheckpointError) as raised:
@@ -158,7 +158,6 @@ def test_a_run_does_not_go_on_with_other_batches(
             _data(text_file, **options),
             tmp_path / "b",
             tmp_path / "a/step=4.ckpt",
-            **run,
         )
     assert str(raised.value) == (
         f"A run goes on only with the {name} that it began with, but the checkpoint has {values[0]} "
@@ -181,3 +180,49 @@ def test_epochs_differ_in_order_and_masks(text_file: Path, tmp_path: Path) -> No
     second = [digest for epoch, _, digest in model.seen if epoch == 1]
     assert len(first) == len(second) > 5
     assert not set(first) & set(second)
+
+
+@pytest.mark.parametrize(("before", "now"), [(1, 3), (3, 2)])
+@pytest.mark.parametrize(
+    "checkpoints",
+    [
+        pytest.param({"every_n_train_steps": 5}, id="middle"),
+        pytest.param({"every_n_train_steps": 997}, id="last step of an epoch"),
+        pytest.param(EPOCH_END, id="end of an epoch"),
+        pytest.param(BEST, id="validation"),
+    ],
+)
+def test_a_run_goes_on_with_other_micro_batches(
+    text_file: Path, tmp_path: Path, checkpoints: dict[str, Any], before: int, now: int
+) -> None:
+    options = {"max_epochs": 2, "checkpoints": checkpoints}
+    whole, first, rest = Recorder(), Recorder(), Recorder()
+    calm = _run(whole, _data(text_file), tmp_path / "whole", accumulate_grad_batches=now, **options)
+    if checkpoints.get("every_n_train_steps") == 997:
+        steps = len({step for epoch, step, _ in whole.seen if epoch == 0})
+        options = options | {"checkpoints": {"every_n_train_steps": steps}}
+    _run(first, _data(text_file), tmp_path / "first", accumulate_grad_batches=before, **options)
+    saved = min((tmp_path / "first").glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    done = torch.load(saved, weights_only=True)["global_step"]
+    assert 0 < done < whole.seen[-1][1]
+    trainer = _run(
+        rest, _data(text_file), tmp_path / "b", saved, accumulate_grad_batches=now, **options
+    )
+    assert rest.seen == [row for row in whole.seen if row[1] >= done]
+    loops = [run.fit_loop.epoch_loop for run in (trainer, calm)]
+    assert loops[0].batch_progress.total == loops[1].batch_progress.total
+    assert loops[0]._batches_that_stepped == loops[1]._batches_that_stepped == trainer.global_step
+
+
+def test_a_run_that_stopped_within_a_step_keeps_its_micro_batches(
+    text_file: Path, tmp_path: Path
+) -> None:
+    options = {"limit_train_batches": 7, "checkpoints": EPOCH_END, "max_epochs": 1}
+    _run(Recorder(), _data(text_file), tmp_path / "a", accumulate_grad_batches=3, **options)
+    (saved,) = (tmp_path / "a").glob("*.ckpt")
+    with pytest.raises(CheckpointError) as raised:
+        _run(Recorder(), _data(text_file), tmp_path / "b", saved, accumulate_grad_batches=2)
+    assert str(raised.value) == (
+        "A run goes on only with the accumulate_grad_batches that it began with, but the checkpoint has 3 "
+        "and now it is 2; put back what changed, or start a new run."
+    )

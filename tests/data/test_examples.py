@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_windows_with_special_tokens_are_framed(vocabulary: Vocabulary) -> None:
 DOCUMENTS = [[3, 4, 5, 2, 6], [7, 2, 3], [9], [4, 4, 4, 4, 4, 4], [30, 2], [2, 40, 3]]
 
 
-def pairs(vocabulary: Vocabulary, training: bool = True, **options: float) -> examples.Examples:
+def pairs(vocabulary: Vocabulary, training: bool = True, **options: Any) -> examples.Examples:
     corpus = make_corpus(DOCUMENTS * 5, separator=3)
     return examples.sentence_pairs(**{"seq_len": 23, **options})(corpus, vocabulary, 3, training)  # type: ignore[no-any-return]
 
@@ -128,6 +129,36 @@ def test_pairs_are_what_their_labels_say(vocabulary: Vocabulary, epoch: int) -> 
             assert b[0] == a[-1] + 1
         for segment in (a, b):
             assert document_of(part.corpus, segment[0]) == document_of(part.corpus, segment[-1])
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_swapped_pairs_are_two_neighbours_in_either_order(
+    vocabulary: Vocabulary, epoch: int
+) -> None:
+    part = pairs(vocabulary, negative="swapped")
+    batch = every(part, epoch)
+    starts = set(part.corpus.tokens[part.corpus.sentences[:-1]].tolist())
+    for row, label in zip(batch["input_ids"], batch["next_sentence_labels"], strict=True):
+        first, second = segments(row)
+        if label:
+            first, second = second, first
+        assert first + second == list(range(first[0], second[-1] + 1))
+        assert second[0] in starts
+        assert document_of(part.corpus, first[0]) == document_of(part.corpus, second[-1])
+    assert 0.2 < batch["next_sentence_labels"].double().mean() < 0.8
+
+
+def test_swapped_pairs_need_one_document_alone(vocabulary: Vocabulary) -> None:
+    made = examples.sentence_pairs(seq_len=23, negative="swapped")
+    assert len(every(made(make_corpus([[3, 4, 5]]), vocabulary, 3, True))["input_ids"]) == 1
+    with pytest.raises(DataError) as raised:
+        made(make_corpus([[3], [4]]), vocabulary, 3, True)
+    assert str(raised.value) == (
+        "sentence_pairs needs a document with two sentences, but there is none; give more text."
+    )
+    with pytest.raises(ConfigError) as refused:
+        pairs(vocabulary, negative="other")
+    assert str(refused.value) == "negative must be other_document or swapped, not 'other'."
 
 
 def test_pairs_mark_their_segments_and_padding(vocabulary: Vocabulary) -> None:

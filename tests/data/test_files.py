@@ -1,261 +1,206 @@
-"""Bad files are answered with one sentence that names file, line and reason."""
+"""Files as training data: mixed with weights, compressed, in folders, with faults in them."""
 
 from __future__ import annotations
 
-import builtins
 import gzip
-import sys
+import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from corpora import sentences
 
-from lightformer.data.files import read_records, read_text, text_column
-from lightformer.data.sources import expand, records, texts
+from lightformer.data import LabelledFiles, TextFiles, TokenizerConfig
+from lightformer.data.files_module import FilesModule
+from lightformer.draws import uniform
 from lightformer.errors import ConfigError, DataError
 
 Write = Callable[[str, "str | bytes"], Path]
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [dict(record) for _, record in read_records(path)]
+@pytest.fixture(autouse=True)
+def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-def test_text_is_read_as_it_is_but_for_mark_and_line_ends(write: Write) -> None:
-    path = write("a.txt", b"\xef\xbb\xbf one\r\n\ttwo \rthree\n\n\xe2\x80\xa8end ")
-    assert read_text(path) == " one\n\ttwo \nthree\n\n\u2028end "
+def characters(train: Any, **options: Any) -> TextFiles:
+    options = {"tokenizer": TokenizerConfig("characters"), "batch_size": 2, **options}
+    return TextFiles(train=train, cache_dir="cache", **options)
 
 
-def test_text_of_another_encoding_is_read(write: Write) -> None:
-    assert read_text(write("a.txt", "Über".encode("latin-1")), "latin-1") == "Über"
+def labelled(train: Any, **options: Any) -> LabelledFiles:
+    options = {"tokenizer": TokenizerConfig("characters"), "batch_size": 2, **options}
+    return LabelledFiles(train=train, cache_dir="cache", **options)
 
 
-def test_compressed_text_is_read(write: Write) -> None:
-    assert read_text(write("a.txt.gz", gzip.compress(b"one"))) == "one"
+def texts(data: FilesModule, split: Any) -> list[list[str]]:
+    """The documents of each part of a split, as they come back from the store."""
+    found = []
+    for corpus, _ in data.corpora(split):
+        rows = [corpus.tokens[a:b] for a, b in pairwise(corpus.bounds())]
+        found.append([data.tokenizer.decode(row) for row in rows])
+    return found
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", " is empty."),
-        (b"\n \r\n\t\n", " holds only blank lines."),
-        (b"\xef\xbb\xbf", " is empty."),
-        (b"one\ntwo\0", ", line 2 has a NUL byte: this is not a text file."),
-        (
-            b"one\ntwo\nth\xffee",
-            ", line 3 is not utf-8: byte 10 is 0xff; convert the file, or set data.encoding.",
-        ),
-    ],
-)
-def test_what_is_no_text_is_named(write: Write, content: bytes, reason: str) -> None:
-    path = write("a.txt", content)
-    with pytest.raises(DataError) as raised:
-        read_text(path)
-    assert str(raised.value) == f"{path}{reason}"
-
-
-def test_an_unknown_encoding_is_named(write: Write) -> None:
-    with pytest.raises(ConfigError) as raised:
-        read_text(write("a.txt", "x"), "utf-99")
-    assert str(raised.value) == "There is no encoding 'utf-99'; mostly it is utf-8."
-
-
-def test_a_broken_archive_is_named(write: Write) -> None:
-    path = write("a.txt.gz", gzip.compress(b"one" * 999)[:-9])
-    with pytest.raises(DataError) as raised:
-        read_text(path)
-    assert str(raised.value).startswith(f"{path} cannot be read (Compressed file ended")
-
-
-def test_words_that_look_like_nothing_stay_words(write: Write) -> None:
-    expected = [{"text": "NA", "label": "null"}, {"text": "nan\u2028x", "label": "3"}]
-    assert rows(write("a.csv", "text,label\nNA,null\n\nnan\u2028x,3\n")) == expected
-    assert rows(write("a.tsv", "text\tlabel\nNA\tnull\n\nnan\u2028x\t3\n")) == expected
-    jsonl = '{"text": "NA", "label": "null"}\n\n{"text": "nan\u2028x", "label": "3"}'
-    assert rows(write("a.jsonl", jsonl)) == expected
-
-
-def test_quotes_hold_separators_and_line_ends(write: Write) -> None:
-    path = write("a.csv", '\ufefftext,label\r\n"one, ""two""\r\nthree",x\r\nlast,y')
-    assert rows(path) == [
-        {"text": 'one, "two"\nthree', "label": "x"},
-        {"text": "last", "label": "y"},
+def test_sources_are_mixed_with_weights(write: Write) -> None:
+    write("a.txt", "red moon.")
+    write("b.jsonl.gz", gzip.compress(b'{"text": "blue"}\n{"text": "green"}\n'))
+    write("v.txt", "moon")
+    data = characters({"a.txt": 2, "b.*": 0.5}, validation="v.txt")
+    assert texts(data, "train") == [["red moon."], ["blue", "green"]]
+    assert [weight for _, weight in data.corpora("train")] == [2, 0.5]
+    assert [part.name for part in data.parts("train")] == [
+        "TextFiles-train-1-a.txt",
+        "TextFiles-train-2-b",
     ]
-    assert [where for where, _ in read_records(path)] == [f"{path}, line 2", f"{path}, line 4"]
+    assert texts(data, "validation") == [["moon"]]
+    assert set(data.sources("train")) == {"a.txt", "b.jsonl.gz"}
+    assert ["".join(d.pieces) for d in data.documents("train")] == ["red moon.", "blue", "green"]
 
 
-def test_a_field_may_be_long(write: Write) -> None:
-    assert len(rows(write("a.csv", f"text\n{'x' * 200_003}\n"))[0]["text"]) == 200_003
+def test_each_source_gives_its_part_for_validation(write: Write) -> None:
+    for name in "ab":
+        write(f"{name}.txt", "\n\n".join(f"{name} {sentences(3, n)}" for n in range(31)))
+    data = characters({"a.txt": 1, "b.txt": 3}, document_separator="\n\n", validation_share=0.2)
+    train, validation = texts(data, "train"), texts(data, "validation")
+    for part, name in enumerate("ab"):
+        assert train[part] + validation[part] == Path(f"{name}.txt").read_text().split("\n\n")
+        assert 4 <= len(validation[part]) <= 8
 
 
-def test_a_list_of_objects_is_read(write: Write) -> None:
-    path = write("a.json", '[{"sentence": "a", "label": 1},\n {"sentence": "b", "label": 0}]')
-    assert rows(path) == [{"sentence": "a", "label": 1}, {"sentence": "b", "label": 0}]
+def test_rows_with_classes_are_mixed_too(write: Write) -> None:
+    write("a.csv", "text,label\nx,1\ny,0\n")
+    write("b.csv", "text,label\nz,2\n")
+    data = labelled({"a.csv": 1, "b.csv": 2}, validation="a.csv")
+    assert texts(data, "train") == [["x", "y"], ["z"]]
+    assert data.labels == ("0", "1", "2")
+    assert [corpus.labels.tolist() for corpus, _ in data.corpora("train")] == [[1, 0], [2]]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
+    ("train", "sentence"),
     [
         (
-            "a.csv",
-            'text,label\none,1\ntwo,"2\nthree,3\n',
-            ", line 3 cannot be read: unexpected end of data; is a quote left open?",
+            {"a.txt": 1, "*.txt": 2},
+            "data.train must name each file once, but a.txt is in a.txt and in *.txt.",
         ),
         (
-            "a.csv",
-            "text,label\none,1\ntwo,2,extra\n",
-            ", line 3 has 3 columns, but the header has 2; put quotes around text that holds the "
-            "separator.",
-        ),
-        ("a.tsv", "text\ta\ttext\n", ", line 1 names the column 'text' twice; rename one."),
-        (
-            "a.jsonl",
-            '{"text": "a"}\n{"text": \n',
-            ", line 2, column 10 is broken JSON: Expecting value.",
+            {"a.txt": 0.0},
+            "data.train must give each source a weight above 0, but a.txt has 0.0; "
+            "2 is twice an epoch, 0.5 every other epoch.",
         ),
         (
-            "a.jsonl",
-            '{"text": "a"}\n["b"]\n',
-            ", line 2 must be an object such as {'text': ...}, but is a list.",
-        ),
-        ("a.jsonl", '{"text": "a", "text": "b"}', ", line 1 has the key 'text' twice; keep one."),
-        (
-            "a.json",
-            '[\n{"text": "a"},\n{"text"',
-            ", line 3, column 8 is broken JSON: Expecting ':' delimiter.",
-        ),
-        ("a.json", '{"text": "a"}', " must be a list of objects, but is an object."),
-        ("a.json", "[]", " has no rows."),
-        ("a.csv", "text,label\n\n", " has no rows."),
-        ("a.json", "[null]", ", row 1 must be an object such as {'text': ...}, but is null."),
-        ("a.txt", "one", " has no columns; give a .csv, .tsv, .jsonl, .json or .parquet file."),
-        (
-            "a.docx",
-            "one",
-            " is of an unknown kind; it must be one of .txt, .jsonl, .json, .csv, .tsv, .parquet, "
-            "or one of these with .gz.",
+            {"a.txt": float("nan")},
+            "data.train must give each source a weight above 0, but a.txt has nan; "
+            "2 is twice an epoch, 0.5 every other epoch.",
         ),
     ],
 )
-def test_faulty_records_are_named(write: Write, name: str, content: str, reason: str) -> None:
-    path = write(name, content)
-    with pytest.raises(DataError) as raised:
-        rows(path)
-    assert str(raised.value) == f"{path}{reason}"
-
-
-def test_a_missing_field_is_named() -> None:
-    with pytest.raises(DataError) as raised:
-        text_column("a.jsonl, line 3", {"txt": "a", "label": 1}, "text")
-    assert str(raised.value) == (
-        "a.jsonl, line 3 has no 'text'. Did you mean 'txt'? Columns: label, txt."
-    )
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(None, "null"), (3, "the value 3"), (["a"], "a list")]
-)
-def test_a_field_that_is_not_text_is_named(value: object, shown: str) -> None:
-    with pytest.raises(DataError) as raised:
-        text_column("a.jsonl, line 3", {"text": value}, "text")
-    assert str(raised.value) == f"a.jsonl, line 3 must have text in 'text', but has {shown}."
-
-
-def test_parquet_is_read(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    path = tmp_path / "a.parquet"
-    parquet.write_table(pyarrow.table({"text": ["NA", "b"], "label": [1, 0]}), path)
-    assert rows(path) == [{"text": "NA", "label": 1}, {"text": "b", "label": 0}]
-    assert [where for where, _ in read_records(path)] == [f"{path}, row 1", f"{path}, row 2"]
-    path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(DataError) as raised:
-        rows(path)
-    assert str(raised.value).startswith(f"{path} is no whole Parquet file (")
-
-
-@pytest.mark.parametrize(
-    ("module", "name", "sentence"),
-    [
-        (
-            "pyarrow",
-            "a.parquet",
-            "needs pyarrow to be read; install it with pip install 'lightformer[parquet]'.",
-        ),
-        (
-            "datasets",
-            "datasets:imdb:train",
-            "needs the datasets library; install it with pip install 'lightformer[datasets]'.",
-        ),
-    ],
-)
-def test_a_missing_library_is_named(
-    monkeypatch: pytest.MonkeyPatch, module: str, name: str, sentence: str
-) -> None:
-    original = builtins.__import__
-
-    def without(title: str, *args: Any, **kwargs: Any) -> Any:
-        if title.split(".")[0] == module:
-            raise ImportError(title)
-        return original(title, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DataError) as raised:
-        list(records(name, "utf-8"))
-    assert str(raised.value) == f"{name} {sentence}"
-
-
-def test_data_sets_are_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Fake:
-        @staticmethod
-        def load_dataset(path: str, configuration: str | None, split: str, streaming: bool) -> Any:
-            assert streaming
-            return [{"text": f"{path} {configuration} {split}"}]
-
-    monkeypatch.setitem(sys.modules, "datasets", Fake)
-    name = "datasets:Salesforce/wikitext@wikitext-2-raw-v1:train"
-    assert list(records(name, "utf-8")) == [
-        (f"{name}, row 1", {"text": "Salesforce/wikitext wikitext-2-raw-v1 train"})
-    ]
+def test_faulty_mixtures_are_refused(write: Write, train: Any, sentence: str) -> None:
+    write("a.txt", "one")
     with pytest.raises(ConfigError) as raised:
-        list(records("datasets:imdb", "utf-8"))
-    assert str(raised.value) == (
-        "A data set is named as datasets:NAME:SPLIT or datasets:NAME@CONFIGURATION:SPLIT, "
-        "not datasets:imdb."
+        characters(train).prepare_data()
+    assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"encoding": "utf-99"}, "There is no encoding 'utf-99'; mostly it is utf-8."),
+        ({"on_error": "pass"}, "on_error must be stop or skip, not 'pass'."),
+    ],
+)
+def test_faulty_options_are_refused(options: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        characters("a.txt", **options)
+    assert str(raised.value) == sentence
+
+
+def test_a_folder_is_read_whole(write: Write) -> None:
+    Path("texts/more").mkdir(parents=True)
+    write("texts/more/b.txt", "blue")
+    write("texts/c.csv", "text\nred\n")
+    write("v.txt", "lamp")
+    assert texts(characters("texts", validation="v.txt"), "train") == [["red", "blue"]]
+
+
+def test_another_encoding_and_way_of_reading_is_another_source(write: Write) -> None:
+    write("a.txt", "one")
+    states = {
+        characters("a.txt", **options).sources("train")["a.txt"]
+        for options in (
+            {},
+            {"encoding": "latin-1"},
+            {"on_error": "skip"},
+            {"text": "body"},
+            {"document_separator": "\n"},
+        )
+    }
+    assert len(states) == 5
+
+
+def test_faulty_rows_stop_the_reading_or_are_left_out_and_counted(write: Write) -> None:
+    path = write("a.jsonl", '{"text": "one"}\n{"text": 3}\n{"txt": "x"}\n{"text": "two"}\n{"text"')
+    bad = write("b.txt", b"three\n\0\1")
+    with pytest.raises(DataError, match="line 2 must have text in 'text', but has the value 3"):
+        characters(["a.jsonl", "b.txt"]).prepare_data()
+    data = characters(["a.jsonl", "b.txt"], validation="a.jsonl", on_error="skip")
+    assert texts(data, "train") == [["one", "two", "three\n"]]
+    (part,) = data.parts("train")
+    assert part.reading is not None
+    for _ in range(2):  # a second reading counts anew
+        assert len([list(document.pieces) for document in part.documents()]) == 3
+        assert part.reading.skipped == 4
+        assert part.reading.bytes_read == part.reading.total_bytes
+    assert part.reading.total_bytes == path.stat().st_size + bad.stat().st_size
+    assert [reason.split(" ", 1)[0] for reason in part.reading.first] == ["a.jsonl,"] * 3 + [
+        "b.txt,"
+    ]
+
+
+def test_faulty_labels_are_left_out_where_the_user_says_so(write: Write) -> None:
+    values = [1, 0, "1", True, 1.0, float("nan"), None, -1, -100, 0, "", [1]]
+    lines = [json.dumps({"text": f"t{n}", "label": value}) for n, value in enumerate(values)]
+    write("a.jsonl", "\n".join(lines))
+    write("v.csv", "text,label\nx,1\n")
+    data = labelled("a.jsonl", validation="a.jsonl", on_error="skip")
+    assert texts(data, "train") == [["t0", "t1", "t9"]]
+    assert data.labels == ("0", "1")
+    (part,) = data.parts("train")
+    assert part.reading is not None
+    assert len(list(part.documents())) == 3
+    assert part.reading.skipped == 9
+    other = labelled("a.jsonl", validation="v.csv", on_error="skip")
+    with pytest.raises(DataError):  # all of it is left out
+        other.corpora("validation")
+
+
+def test_the_draw_of_validation_rows_is_that_of_their_numbers(write: Write) -> None:
+    write("a.csv", "\n".join(["text,label", *(f"t{n},{n % 2}" for n in range(9001))]))
+    data = labelled("a.csv", validation_share=0.3)
+    train, validation = (
+        [next(iter(d.pieces)) for d in data.documents(s)] for s in ("train", "validation")
+    )  # type: ignore[arg-type]
+    assert sorted([*train, *validation]) == sorted(f"t{n}" for n in range(9001))
+    assert len(validation) == pytest.approx(0.3 * 9001, rel=0.05)
+    some = (0, 1, 4095, 4096, 4097, 9000)
+    assert [f"t{n}" in validation for n in some] == [
+        bool(uniform(0, "validation", n) < 0.3) for n in some
+    ]
+
+
+def test_what_a_user_gave_is_left_as_it_was(write: Write) -> None:
+    path = write("a.csv", "text,label\nx,1\ny,0\nz,bad,1\n")
+    before = path.stat()
+    with pytest.raises(DataError):
+        labelled("a.csv").prepare_data()
+    labelled("a.csv", on_error="skip", validation="a.csv").prepare_data()
+    after = path.stat()
+    assert (before.st_mtime_ns, before.st_mode, before.st_size) == (
+        after.st_mtime_ns,
+        after.st_mode,
+        after.st_size,
     )
-
-
-def test_patterns_are_expanded_in_order_and_once(write: Write, tmp_path: Path) -> None:
-    names = [str(write(name, "x")) for name in ("b.txt", "a.txt", "c.csv")]
-    found = expand([str(tmp_path / "*.txt"), names[0], names[2]], "data.train")
-    assert found == [names[1], names[0], names[2]]
-    assert expand(None, "data.test") == []
-
-
-def test_missing_files_are_named(write: Write, tmp_path: Path) -> None:
-    write("train.txt", "x")
-    with pytest.raises(DataError) as raised:
-        expand(str(tmp_path / "trian.txt"), "data.train")
-    assert str(raised.value) == (
-        f"data.train: there is no file {tmp_path / 'trian.txt'}. Did you mean 'train.txt'? "
-        f"In {tmp_path}: train.txt."
-    )
-    with pytest.raises(DataError) as raised:
-        expand(str(tmp_path / "none/x.txt"), "data.test")
-    assert str(raised.value) == (
-        f"data.test: there is no file {tmp_path / 'none/x.txt'}. "
-        f"There is no folder {tmp_path / 'none'} either."
-    )
-    with pytest.raises(DataError) as raised:
-        expand(str(tmp_path), "data.train")
-    assert str(raised.value) == (
-        f"data.train: {tmp_path} is a folder; write {tmp_path / '*.txt'} or the like."
-    )
-
-
-def test_documents_are_the_file_or_what_a_separator_divides(write: Write) -> None:
-    path = str(write("a.txt", " one\ntwo\n\n\n\nthree \n\n"))
-    assert list(texts(path, "utf-8", None)) == [" one\ntwo\n\n\n\nthree \n\n"]
-    assert list(texts(path, "utf-8", "\n\n")) == [" one\ntwo", "three "]
+    assert {p.name for p in Path().iterdir()} == {"a.csv", "cache"}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lightformer.data import labels
 from lightformer.data.labels import LabelNames
 from lightformer.errors import DataError
 
@@ -76,6 +77,26 @@ def test_a_label_that_no_training_row_has_is_named(known: tuple[Any, ...], unkno
     assert str(raised.value) == (
         f"v.csv, line 9 has the 'label' {unknown!r}, which no training row has. "
         f"Known: {known[0]}, {known[1]}."
+    )
+
+
+def test_of_many_classes_a_few_are_told() -> None:
+    with pytest.raises(DataError) as raised:
+        names_of(*range(31)).number("v.csv, line 9", "x" * 503)
+    assert str(raised.value) == (
+        "v.csv, line 9 has the 'label' 'xxxxxxxxxxxx...xxxxxxxxxxxxx', which no training row has. "
+        f"Known: {', '.join(map(str, range(20)))} and 11 more."
+    )
+
+
+def test_a_column_that_is_no_column_of_classes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "MOST", 3)
+    assert len(names_of("a", "b", "c", "a").names()) == 3
+    with pytest.raises(DataError) as raised:
+        names_of("a", "b", "c", "a", "d")
+    assert str(raised.value) == (
+        "a.csv, line 6 has class number 4, but there may be 3; "
+        "set data.label to a column of classes, which 'label' is not."
     )
 
 

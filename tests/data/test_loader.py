@@ -1,32 +1,18 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from corpora import make_corpus
+from runs import trainer
 from torch import Tensor
 
 from lightformer import examples, masking
-from lightformer.data.loader import EvaluationLoader, Samples, StepLoader
+from lightformer.data.loader import EvaluationLoader, StepLoader
+from lightformer.data.samples import Samples
 from lightformer.errors import ConfigError, DataError
 from lightformer.vocabulary import Vocabulary
-
-
-def trainer(world: int = 1, rank: int = 0, accumulate: int = 1, **more: Any) -> Any:
-    progress = SimpleNamespace(current=SimpleNamespace(ready=more.pop("ready", 0)))
-    return SimpleNamespace(
-        world_size=world,
-        global_rank=rank,
-        accumulate_grad_batches=accumulate,
-        training=True,
-        predicting=False,
-        overfit_batches=0,
-        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress)),
-        **{"current_epoch": 0, "num_training_batches": float("inf"), **more},
-    )
 
 
 @pytest.fixture
@@ -38,7 +24,8 @@ def samples(vocabulary: Vocabulary) -> Samples:
 
 
 def loader(samples: Samples, **options: Any) -> StepLoader:
-    run = {key: options.pop(key) for key in list(options) if key != "num_workers"}
+    own = ("num_workers", "batch_tokens")
+    run = {key: options.pop(key) for key in list(options) if key not in own}
     return StepLoader(samples, batch_size=12, seed=5, trainer=trainer(**run), **options)
 
 
@@ -134,8 +121,8 @@ def test_epochs_and_seeds_have_their_own_order(samples: Samples) -> None:
     assert not set(rows([{"input_ids": firsts[0], "labels": firsts[0]}])) & set(
         rows([{"input_ids": firsts[1], "labels": firsts[1]}])
     )
-    orders = [visit for _, visit in other._visits(0, 0, 5)]
-    assert not np.array_equal(orders[0], loader(samples)._visits(0, 0, 5)[0][1])
+    first, another = (next(iter(made))["sample_ids"] for made in (loader(samples), other))
+    assert not torch.equal(first, another)
 
 
 def test_without_a_trainer_it_is_one_rank(samples: Samples) -> None:
@@ -143,12 +130,37 @@ def test_without_a_trainer_it_is_one_rank(samples: Samples) -> None:
     assert all(same(a, b) for a, b in zip(bare, loader(samples), strict=True))
 
 
-def test_a_batch_that_cannot_be_divided_is_refused(samples: Samples) -> None:
+@pytest.mark.parametrize(("world", "accumulate"), [(5, 1), (1, 7), (3, 3), (11, 1)])
+def test_a_batch_is_divided_unevenly_where_need_be(
+    samples: Samples, world: int, accumulate: int
+) -> None:
+    whole = list(loader(samples))
+    ranks = [
+        list(loader(samples, world=world, rank=rank, accumulate=accumulate))
+        for rank in range(world)
+    ]
+    for step, batch in enumerate(whole):
+        parts = [rank[step * accumulate + a] for a in range(accumulate) for rank in ranks]
+        assert rows(parts) == rows([batch])
+        sizes = [len(part["input_ids"]) for part in parts]
+        assert min(sizes) > 0
+        assert max(sizes) - min(sizes) <= 1
+        counts = [rank[step * accumulate]["num_targets"]["labels"] for rank in ranks]
+        assert sum(map(int, counts)) == int(batch["num_targets"]["labels"])
+
+
+def test_a_batch_without_a_sample_for_each_is_refused(samples: Samples) -> None:
     with pytest.raises(ConfigError) as raised:
-        loader(samples, world=2, accumulate=5)
+        loader(samples, world=5, accumulate=3)
     assert str(raised.value) == (
-        "batch_size must be a multiple of accumulate_grad_batches times the number of devices, "
-        "but 12 is not one of 5 x 2."
+        "A batch must have a sample for each device in each of the accumulate_grad_batches, but "
+        "batch_size 12 makes batches of 12, for 5 x 3; raise batch_size."
+    )
+    with pytest.raises(ConfigError) as raised:
+        loader(samples, world=5, accumulate=3, batch_tokens=97)
+    assert str(raised.value) == (
+        "A batch must have a sample for each device in each of the accumulate_grad_batches, but "
+        "batch_tokens 97 makes batches of 3, for 5 x 3; raise batch_tokens."
     )
 
 

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lightformer.data.cache import publish
 from lightformer.data.sentences import Document
-from lightformer.data.store import open_store, write_store
-from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
+from lightformer.data.store import open_store, verify_store, write_store
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import DataError, StorageError
+from lightformer.tokenizer import Tokenizer, TokenizerConfig
 
 DOCUMENTS = [
     Document(["ab", " cd", "e"]),
@@ -35,38 +33,71 @@ def test_what_is_written_is_read(tmp_path: Path, letters: Tokenizer) -> None:
     assert corpus.sentences.tolist() == [0, 2, 5, 7, 9, 10, 13]
     assert corpus.documents.tolist() == [0, 3, 4, 6]
     assert corpus.separator == 3
-    assert corpus.tokens.dtype == np.uint16
+    assert corpus.tokens.dtype == np.uint8
     assert isinstance(corpus.tokens, np.memmap)
     meta = json.loads((tmp_path / "s/meta.json").read_text())
-    assert meta["tokenizer"] == letters.fingerprint
+    assert meta["tokenizer"] == {
+        "fingerprint": letters.fingerprint,
+        "kind": "WordLevel",
+        "size": len(letters),
+    }
     assert meta["sources"] == {"x.txt": "abc"}
     assert (meta["tokens"], meta["sentences"], meta["documents"]) == (13, 6, 3)
 
 
-def test_many_documents_are_written_in_parts(tmp_path: Path, letters: Tokenizer) -> None:
-    documents = [Document(["abcdefgh" * 9000, "a" * (i + 1)]) for i in range(17)]
-    write_store(tmp_path / "s", iter(documents), letters, None)
-    corpus = open_store(tmp_path / "s")
-    assert np.diff(corpus.bounds()).tolist() == [72001 + i for i in range(17)]
-    assert np.diff(corpus.documents).tolist() == [2] * 17
+def test_the_store_is_the_same_however_it_is_cut(tmp_path: Path, letters: Tokenizer) -> None:
+    for number, shard in enumerate([1, 2, 3, 1000]):
+        write_store(tmp_path / f"{number}", DOCUMENTS, letters, 3, shard=shard)
+    stores = [open_store(tmp_path / f"{number}") for number in range(4)]
+    for corpus in stores[1:]:
+        assert corpus.tokens.tolist() == stores[0].tokens.tolist()
+        assert corpus.sentences.tolist() == stores[0].sentences.tolist()
+        assert corpus.documents.tolist() == stores[0].documents.tolist()
 
 
-def test_labels_and_empty_columns_are_kept(tmp_path: Path, letters: Tokenizer) -> None:
-    rows = [Document(["ab", "c"], 1), Document(["a", ""], 0)]
-    write_store(tmp_path / "s", rows, letters, None)
+class Piece(str):
+    """Counts how many of its kind there are."""
+
+    alive = most = 0
+
+    def __init__(self, _text: str) -> None:
+        Piece.alive += 1
+        Piece.most = max(Piece.most, Piece.alive)
+
+    def __del__(self) -> None:
+        Piece.alive -= 1
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+
+def test_a_document_is_never_held_whole(tmp_path: Path, letters: Tokenizer) -> None:
+    pieces = map(Piece, ["abcdefg"] * 7001)
+    write_store(tmp_path / "s", [Document(pieces)], letters, None, shard=70)  # type: ignore[arg-type]
+    assert open_store(tmp_path / "s").tokens.size == 49007
+    assert 10 <= Piece.most < 700
+
+
+@pytest.mark.parametrize("shard", [1, 3, 100])
+def test_labels_and_empty_columns_are_kept(tmp_path: Path, letters: Tokenizer, shard: int) -> None:
+    rows = [Document(["ab", "c"], 1), Document(["a", ""], 0), Document(["", ""], 2)]
+    write_store(tmp_path / "s", rows, letters, None, shard=shard)
     corpus = open_store(tmp_path / "s")
     assert corpus.labels is not None
-    assert corpus.labels.tolist() == [1, 0]
-    assert corpus.sentences.tolist() == [0, 2, 3, 4, 4]
+    assert isinstance(corpus.labels, np.memmap)
+    assert corpus.labels.tolist() == [1, 0, 2]
+    assert corpus.sentences.tolist() == [0, 2, 3, 4, 4, 4, 4]
+    assert corpus.documents.tolist() == [0, 2, 4, 6]
 
 
-def test_many_token_ids_take_four_bytes(tmp_path: Path) -> None:
-    text = "".join(map(chr, range(0x4E00, 0x4E00 + 20000)))
-    text += "".join(map(chr, range(0x20000, 0x20000 + 50000)))
+@pytest.mark.parametrize(("size", "bytes_"), [(256, 1), (257, 2), (65536, 2), (65537, 4)])
+def test_tokens_take_no_more_bytes_than_they_need(tmp_path: Path, size: int, bytes_: int) -> None:
+    text = "".join(map(chr, range(0x20000, 0x20000 + size - 5)))  # and five special tokens
     tokenizer = train_tokenizer(iter([text]), TokenizerConfig("characters"))
+    assert len(tokenizer) == size
     write_store(tmp_path / "s", [Document([text[-7:]])], tokenizer, None)
     corpus = open_store(tmp_path / "s")
-    assert corpus.tokens.dtype == np.uint32
+    assert corpus.tokens.itemsize == bytes_
     assert tokenizer.decode(corpus.tokens) == text[-7:]
 
 
@@ -90,41 +121,63 @@ def test_nothing_to_write_is_refused(tmp_path: Path, letters: Tokenizer) -> None
 def test_a_damaged_store_is_refused(tmp_path: Path, letters: Tokenizer) -> None:
     folder = tmp_path / "s"
     write_store(folder, DOCUMENTS, letters, 3)
-    (folder / "tokens.bin").write_bytes((folder / "tokens.bin").read_bytes()[:-4])
-    with pytest.raises(DataError) as raised:
-        open_store(folder)
-    assert str(raised.value) == (
-        f"{folder} is damaged (it should hold 13 tokens and holds 11); delete the folder, "
-        "it is made again."
+    verify_store(folder)
+    whole = (folder / "tokens.bin").read_bytes()
+    (folder / "tokens.bin").write_bytes(whole[:-4])
+    for read in (open_store, verify_store):
+        assert refused(read, folder) == (
+            f"{folder} is damaged (tokens.bin should hold 13 bytes and holds 9); "
+            "delete the folder, it is made again."
+        )
+    (folder / "tokens.bin").unlink()
+    assert refused(open_store, folder) == (
+        f"{folder} is damaged (tokens.bin: No such file or directory); "
+        "delete the folder, it is made again."
+    )
+    (folder / "meta.json").write_text('{"format": 2, "files": {}}')
+    assert refused(open_store, folder) == (
+        f"{folder} is damaged (meta.json lacks 'dtype'); delete the folder, it is made again."
     )
     (folder / "meta.json").write_text('{"format": 99}')
-    with pytest.raises(DataError) as raised:
-        open_store(folder)
-    assert str(raised.value) == (
-        f"{folder} has format 99, but this version reads 1; delete the folder, it is made again."
+    assert refused(open_store, folder) == (
+        f"{folder} has format 99, but this version reads 2; delete the folder, it is made again."
+    )
+    (folder / "meta.json").write_text('{"format"')
+    assert refused(open_store, folder) == (
+        f"{folder} is damaged (meta.json cannot be read); delete the folder, it is made again."
+    )
+    assert refused(open_store, tmp_path) == (
+        f"{tmp_path} is no store of tokens, since it has no meta.json; "
+        "name a folder that lightformer prepare has made."
     )
 
 
-def test_of_two_at_once_one_wins_and_both_go_on(tmp_path: Path) -> None:
-    target, barrier = tmp_path / "deep/er/s", threading.Barrier(5)
+@pytest.mark.parametrize(
+    "name", ["tokens.bin", "sentences.bin", "documents.bin", "shards.jsonl", "tokenizer.json"]
+)
+def test_one_flipped_bit_is_found(tmp_path: Path, letters: Tokenizer, name: str) -> None:
+    folder = tmp_path / "s"
+    write_store(folder, DOCUMENTS, letters, 3)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 4
+    (folder / name).write_bytes(data)
+    open_store(folder)
+    assert refused(verify_store, folder) == (
+        f"{folder} is damaged ({name} is not what was written); delete the folder, it is made again."
+    )
 
-    def make(number: int) -> None:
-        with publish(target) as folder:
-            (folder / "a").write_text(str(number))
-            barrier.wait()
-            (folder / "b").write_text(str(number))
 
-    with ThreadPoolExecutor(5) as pool:
-        list(pool.map(make, range(5)))
-    assert (target / "a").read_text() == (target / "b").read_text()
-    assert [path.name for path in target.parent.iterdir()] == ["s"]
+def refused(read: Callable[[Path], object], folder: Path) -> str:
+    with pytest.raises(DataError) as raised:
+        read(folder)
+    return str(raised.value)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, letters: Tokenizer) -> None:
     (tmp_path / "file").write_text("")
     target = tmp_path / "file/cache"
-    with pytest.raises(StorageError) as raised, publish(target):
-        pass
+    with pytest.raises(StorageError) as raised:
+        write_store(target, DOCUMENTS, letters, None)
     assert str(raised.value) == (
-        f"{target} cannot be written (File exists); set data.cache_dir to a folder that can."
+        f"{target} cannot be written (Not a directory); set data.cache_dir to a folder that can."
     )

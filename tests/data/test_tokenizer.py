@@ -13,9 +13,9 @@ from corpora import sentences
 from tokenizers import models, normalizers, pre_tokenizers
 
 from lightformer.data.sentences import split_sentences
-from lightformer.data.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import ConfigError, DataError
+from lightformer.tokenizer import Tokenizer, TokenizerConfig
 from lightformer.vocabulary import Vocabulary
 
 Kind = Literal["bpe", "wordpiece", "byte_level", "characters"]
@@ -123,6 +123,53 @@ def test_a_tokenizer_of_the_users_is_understood(tmp_path: Path) -> None:
     inner.save(str(tmp_path / "tokenizer.json"))
     tokenizer = train_tokenizer(iter([]), TokenizerConfig(file=str(tmp_path / "tokenizer.json")))
     assert tokenizer.vocabulary == Vocabulary(size=4, pad_id=0, unk_id=3, eos_id=2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_known_where_words_begin(kind: Kind) -> None:
+    tokenizer = train(kind, lowercase=True)
+    starts = tokenizer.vocabulary.word_starts
+    assert len(starts) == len(tokenizer)
+    for word in ("moon", "stones", "tiger", "déjà", "apples"):
+        first, *others = tokenizer.encode(f" {word}")
+        assert starts[first]
+        assert not any(starts[i] for i in others)
+    text = "red moonlight\triver\nghost " * 3
+    words = [len(tokenizer.encode(f" {word}")) for word in text.split()]
+    if kind == "byte_level":  # there a line break is of the word that it is before
+        assert [starts[i] for i in tokenizer.encode("a\nb")] == [False, True, False]
+    found = [starts[i] for i in tokenizer.encode(f" {text}")]
+    if kind == "wordpiece":
+        assert found == [i == 0 for length in words for i in range(length)]
+    assert sum(found) == len(words) + (kind != "wordpiece")  # the last space
+
+
+FOREIGN = {
+    "metaspace": (models.Unigram([("▁a", -1.0), ("b", -2.0), ("\n", -3.0)], 1), None, [1, 0, 1]),
+    "bytes": (
+        models.BPE({"Ġa": 0, "ĊĊ": 1, "č": 2, "b": 3, "##": 4}, []),
+        pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.ByteLevel()]),
+        [1, 1, 1, 0, 0],
+    ),
+    "letters that are not bytes": (models.BPE({"▁č": 0, "č": 1, "Ġ": 2}, []), None, [1, 0, 0]),
+    "bpe of pieces": (
+        models.BPE({"a": 0, "##b": 1}, [], continuing_subword_prefix="##"),
+        None,
+        [1, 0],
+    ),
+    "pieces that are all whole": (models.WordPiece({"a": 0, "b": 1}, unk_token="a"), None, []),
+    "words": (models.WordLevel({"a": 0, "b": 1}, "a"), pre_tokenizers.Whitespace(), []),
+    "ends of words": (models.BPE({"a": 0, "b</w>": 1}, [], end_of_word_suffix="</w>"), None, []),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_the_words_of_other_tokenizers_are_known_or_not(name: str) -> None:
+    model, pre_tokenizer, expected = FOREIGN[name]
+    inner = tokenizers.Tokenizer(model)
+    if pre_tokenizer is not None:
+        inner.pre_tokenizer = pre_tokenizer
+    assert Tokenizer(inner).vocabulary.word_starts == tuple(map(bool, expected))
 
 
 def test_faulty_tokenizers_are_refused(

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from lightformer.data.tokenizer import Tokenizer
 from lightformer.errors import StorageError
+from lightformer.tokenizer import Tokenizer
 from lightformer.training.checkpoint_io import AtomicCheckpointIO
 from tests.e2e.harness import ROOT, TINY, here, saved_by
 

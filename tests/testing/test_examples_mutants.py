@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 from lightformer.draws import below
 from lightformer.errors import ConfigError, DataError
-from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch, frame
+from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch
+from lightformer.layout import frame
 from lightformer.registry import Spec, make_spec
 from lightformer.testing import check, promises
 from lightformer.vocabulary import Vocabulary
@@ -396,6 +398,95 @@ class SortsTheTextsAlone(WithClasses):
         return self.labels[indices]
 
 
+@mutants.breaks("lengths")
+class ForgetsItsFrame(Plain):
+    def lengths(self, indices: Indices, epoch: int) -> Indices:
+        return super().lengths(indices, epoch) - 1
+
+
+@mutants.breaks("lengths")
+class HasTheLengthsOfAll(Plain):
+    def lengths(self, indices: Indices, epoch: int) -> Indices:
+        return super().lengths(np.arange(len(self)), epoch)
+
+
+class Several(Examples):
+    """Three documents a row, or their first tokens; made one by one."""
+
+    def __init__(
+        self, corpus: Corpus, vocabulary: Vocabulary, seed: int, training: bool, /
+    ) -> None:
+        super().__init__(corpus, vocabulary, seed, training)
+        bounds = corpus.bounds()
+        self.texts = [
+            corpus.tokens[start : min(start + 11, stop)].tolist()
+            for start, stop in pairwise(bounds.tolist())
+        ]
+
+    def __len__(self) -> int:
+        return -(-len(self.texts) // 3)
+
+    def batch(self, indices: Indices, epoch: int) -> Batch:
+        keys = ("input_ids", "document_ids", "position_ids", "next_token_labels")
+        found = {key: torch.zeros(len(indices), 33, dtype=torch.int64) for key in keys}
+        found["input_ids"] += self.vocabulary.pad_id
+        found["next_token_labels"] += IGNORED
+        found["attention_mask"] = torch.zeros(len(indices), 33, dtype=torch.bool)
+        for row, index in enumerate(indices.tolist()):
+            at = 0
+            for number, text in enumerate(self.texts[3 * index : 3 * index + 3]):
+                own = slice(at, at + len(text))
+                found["input_ids"][row, own] = torch.tensor(text)
+                found["document_ids"][row, own] = number
+                found["position_ids"][row, own] = torch.arange(len(text))
+                found["next_token_labels"][row, own] = torch.tensor([*text[1:], IGNORED])
+                found["attention_mask"][row, own] = True
+                at += len(text)
+        return self.spoilt(found)
+
+    def spoilt(self, batch: Batch) -> Batch:
+        return batch
+
+
+@mutants.breaks("documents")
+class TellsNoDocuments(Several):
+    def spoilt(self, batch: Batch) -> Batch:
+        return {**batch, "document_ids": batch["document_ids"] * 0}
+
+
+@mutants.breaks("documents")
+class TakesEachTokenForADocument(Several):
+    def spoilt(self, batch: Batch) -> Batch:
+        return {**batch, "document_ids": batch["document_ids"] * 0 + torch.arange(33)}
+
+
+@mutants.breaks("documents")
+class CallsTheThirdAsTheFirst(Several):
+    def spoilt(self, batch: Batch) -> Batch:
+        return {**batch, "document_ids": batch["document_ids"] % 2}
+
+
+@mutants.breaks("positions")
+class CountsOverBorders(Several):
+    def spoilt(self, batch: Batch) -> Batch:
+        return {**batch, "position_ids": torch.arange(33).expand_as(batch["input_ids"])}
+
+
+@mutants.breaks("positions")
+class CountsFromOne(Several):
+    def spoilt(self, batch: Batch) -> Batch:
+        return {**batch, "position_ids": batch["position_ids"] + 1}
+
+
+@mutants.breaks("borders")
+class AsksAcrossBorders(Several):
+    def spoilt(self, batch: Batch) -> Batch:
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        labels = torch.full_like(ids, IGNORED)
+        labels[:, :-1] = ids[:, 1:].where(mask[:, 1:], torch.tensor(IGNORED))
+        return {**batch, "next_token_labels": labels}
+
+
 @mutants.breaks("travels")
 class HoldsALambda(Plain):
     def __init__(
@@ -405,7 +496,7 @@ class HoldsALambda(Plain):
         self.end = lambda start: start + self.width
 
 
-@pytest.mark.parametrize("part", [Plain, WithLabels, WithSegments, Pairs, WithClasses])
+@pytest.mark.parametrize("part", [Plain, WithLabels, WithSegments, Pairs, WithClasses, Several])
 def test_what_is_spoilt_keeps_all_promises_before(part: type[Examples]) -> None:
     check(make_spec("examples", part.__name__, part)()).assert_held()
 

@@ -14,7 +14,7 @@ from lightformer.errors import ConfigError
 from lightformer.examples import IGNORED, Batch, Indices
 from lightformer.masking import Masking
 from lightformer.registry import Spec, make_spec
-from lightformer.testing import check, promises
+from lightformer.testing import check
 from lightformer.vocabulary import Vocabulary
 from tests.testing.mutants import Mutants, assert_named
 
@@ -285,7 +285,3 @@ def test_what_is_spoilt_keeps_all_promises_before(part: type[Masking]) -> None:
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())
 def test_the_kit_names_the_broken_promise(spec: Spec, promise: str) -> None:
     assert_named(spec, promise)
-
-
-def test_every_promise_has_a_mutant() -> None:
-    assert {promise for promise, *_ in mutants.found} == {p.name for p in promises("masking")}

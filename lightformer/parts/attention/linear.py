@@ -213,7 +213,8 @@ def _sum_behind(
 ) -> tuple[Tensor, Tensor]:
     """As `_sum`, over the keys up to each query in its document, or up to the one before itself."""
     length = query.shape[2]
-    size = min(CHUNK, length)
+    # An exported graph has no loop, and so one chunk, whatever the length.
+    size = length if torch.compiler.is_exporting() else min(CHUNK, length)
     query, key, value = _chunks(query, size), _chunks(key, size), _chunks(value, size)
     rest = documents[:, -1:].expand(
         -1, -length % size

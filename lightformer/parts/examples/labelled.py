@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lightformer.errors import ConfigError
-from lightformer.examples import Batch, Corpus, Examples, Indices, as_batch, frame
+from lightformer.examples import Batch, Corpus, Examples, Indices, as_batch
+from lightformer.layout import frame
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -41,27 +42,37 @@ class Labelled(Examples):
         self.labels = corpus.labels
         columns = np.diff(corpus.documents)
         self.pairs = bool(len(columns) and columns[0] == 2)
-        extra = (vocabulary.cls_id is not None) + (vocabulary.sep_id is not None) * (1 + self.pairs)
-        self.room = seq_len - extra
+        self.extra = (vocabulary.cls_id is not None) + (vocabulary.sep_id is not None) * (
+            1 + self.pairs
+        )
+        self.room = seq_len - self.extra
         if self.room < 1 + self.pairs:
-            raise ConfigError(f"seq_len must be at least {extra + 1 + self.pairs}, not {seq_len}.")
+            least = self.extra + 1 + self.pairs
+            raise ConfigError(f"seq_len must be at least {least}, not {seq_len}.")
 
     def __len__(self) -> int:
         return self.corpus.num_documents
 
+    def lengths(self, indices: Indices, epoch: int) -> Indices:
+        _, lengths = self._segments(indices)
+        return np.asarray(sum(lengths) + self.extra)
+
     def batch(self, indices: Indices, epoch: int) -> Batch:
+        starts, lengths = self._segments(indices)
+        ids, present, segments = frame(self.corpus, self.vocabulary, starts, lengths)
+        labels = self.labels[indices]
+        if not self.pairs:
+            return as_batch(ids, present, labels=labels)
+        return as_batch(ids, present, token_type_ids=segments, labels=labels)
+
+    def _segments(self, indices: Indices) -> tuple[list[Indices], list[Indices]]:
+        """Where the texts of each row start, and their lengths."""
         first = self.corpus.documents[indices]
         start = self.corpus.sentences[first]
         length = self.corpus.sentences[first + 1] - start
-        labels = self.labels[indices]
         if not self.pairs:
-            length = np.minimum(length, self.room)
-            ids, present, _ = frame(self.corpus, self.vocabulary, [start], [length])
-            return as_batch(ids, present, labels=labels)
+            return [start], [np.minimum(length, self.room)]
         second = self.corpus.sentences[first + 1]
         other = self.corpus.sentences[first + 2] - second
         length = np.minimum(length, np.maximum(self.room - other, self.room - self.room // 2))
-        other = np.minimum(other, self.room - length)
-        starts, lengths = [start, second], [length, other]
-        ids, present, segments = frame(self.corpus, self.vocabulary, starts, lengths)
-        return as_batch(ids, present, token_type_ids=segments, labels=labels)
+        return [start, second], [length, np.minimum(other, self.room - length)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from lightformer.draws import below, uniform
 from lightformer.errors import ConfigError, DataError
-from lightformer.examples import Batch, Corpus, Examples, Indices, as_batch, frame
+from lightformer.examples import Batch, Corpus, Examples, Indices, as_batch
+from lightformer.layout import frame
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -17,16 +20,17 @@ _TRIES = 8
 """How often another document is drawn where one is too short."""
 
 
-@register("examples", "sentence_pairs")
+@register("examples", "sentence_pairs", forms=({}, {"negative": "swapped"}))
 class SentencePairs(Examples):
     """Makes `[CLS] A [SEP] B [SEP]` out of whole sentences, filled up to the length.
 
-    In half of the pairs B goes on where A stops (label 0); in the others B is from another document
-    (label 1). Pairs are drawn anew in each epoch. What is too long loses the start of A or the end
-    of B, so that the border between the two stays whole. Nothing but the words tells the two kinds
-    apart: their lengths are drawn alike, and B never opens a document, unless it is all of one.
+    In half of the pairs B goes on where A stops (label 0); in the others (label 1) B is from another
+    document, or the two have changed places, which topic alone does not tell. Pairs are drawn anew in
+    each epoch. What is too long loses the start of A or the end of B, so that the border between the
+    two stays whole. Nothing but the words tells the two kinds apart: their lengths are drawn alike, and
+    a B from elsewhere never opens a document, unless it is all of one.
 
-    Paper: Devlin et al., 2018, arXiv:1810.04805
+    Paper: Devlin et al., 2018, arXiv:1810.04805; of swapped: Lan et al., 2019, arXiv:1909.11942
     """
 
     def __init__(
@@ -39,11 +43,13 @@ class SentencePairs(Examples):
         *,
         seq_len: int = 128,
         short_share: float = 0.1,
+        negative: Literal["other_document", "swapped"] = "other_document",
     ) -> None:
         """
         Args:
             seq_len: number of tokens in a row, at most
             short_share: share of the rows that aim at a shorter, random length
+            negative: what does not follow: other_document takes B from elsewhere, swapped puts B before A
         """
         super().__init__(corpus, vocabulary, seed, training)
         if vocabulary.cls_id is None or vocabulary.sep_id is None:
@@ -55,15 +61,22 @@ class SentencePairs(Examples):
             raise ConfigError(f"seq_len must be at least 5 for two sentences, not {seq_len}.")
         if not 0 <= short_share <= 1:
             raise ConfigError(f"short_share must be between 0 and 1, not {short_share}.")
-        self.room = seq_len - 3
+        if negative not in ("other_document", "swapped"):
+            raise ConfigError(f"negative must be other_document or swapped, not {negative!r}.")
+        self.seq_len, self.room = seq_len, seq_len - 3
         self.short_share = short_share
+        self.swapped = negative == "swapped"
         self.document_starts = corpus.bounds()  # (documents + 1,)
         self.sizes = np.diff(self.document_starts)
         self.stops = self.document_starts[1:] - (corpus.separator is not None)  # where text stops
         # Documents that an A can come from, and the tokens of them that lie before each.
         self.anchors = np.flatnonzero(np.diff(corpus.documents) > 1)
         self.before = np.concatenate([[0], np.cumsum(self.sizes[self.anchors])])
-        if corpus.num_documents < 2 or not len(self.anchors):
+        if self.swapped and not len(self.anchors):
+            raise DataError(
+                "sentence_pairs needs a document with two sentences, but there is none; give more text."
+            )
+        if not self.swapped and (corpus.num_documents < 2 or not len(self.anchors)):
             raise DataError(
                 "sentence_pairs needs at least two documents, one of them with two sentences, but "
                 f"there are {corpus.num_documents} and {len(self.anchors)}; "
@@ -91,12 +104,22 @@ class SentencePairs(Examples):
         length_b = np.minimum(target - length_a, self.stops[document] - border)
 
         other = below(2, self.seed, "follows", epoch, indices)
+        start_a = border - length_a
+        if self.swapped:
+            starts = np.where(other, (border, start_a), (start_a, border))
+            lengths = np.where(other, (length_b, length_a), (length_a, length_b))
+            return self._framed(starts, lengths, other)
         start_r, stop_r = self._elsewhere(indices, epoch, document, length_b)
         start_b = np.where(other, start_r, border)
         length_b = np.where(other, np.minimum(length_b, stop_r - start_r), length_b)
-        ids, present, segments = frame(
-            self.corpus, self.vocabulary, [border - length_a, start_b], [length_a, length_b]
-        )
+        return self._framed(np.stack([start_a, start_b]), np.stack([length_a, length_b]), other)
+
+    def lengths(self, indices: Indices, epoch: int) -> Indices:
+        """Returns the longest that each can be: what it is differs from epoch to epoch."""
+        return np.full(len(indices), self.seq_len)
+
+    def _framed(self, starts: Indices, lengths: Indices, other: Indices) -> Batch:
+        ids, present, segments = frame(self.corpus, self.vocabulary, [*starts], [*lengths])
         return as_batch(ids, present, token_type_ids=segments, next_sentence_labels=other)
 
     def _anchor(self, draw: Numbers, indices: Indices) -> tuple[Indices, Indices]:

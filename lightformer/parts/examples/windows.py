@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+import torch
+from numpy.lib.stride_tricks import as_strided
 
 from lightformer.draws import below
 from lightformer.errors import ConfigError
-from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch, frame
+from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch
+from lightformer.layout import frame
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -63,12 +69,25 @@ class Windows(Examples):
         starts = first + indices * self.width
         if self.framed:
             return self._framed(starts)
+        if len(starts) and starts.max() + self.width < self.corpus.stop:  # all are whole
+            tokens = torch.from_numpy(self._whole(first)[indices].astype(np.int64))
+            return {"input_ids": tokens[:, :-1], "next_token_labels": tokens[:, 1:]}
         positions = starts[:, None] + np.arange(self.width + 1)  # (batch, width + 1)
         present = positions < self.corpus.stop
         tokens = self.corpus.tokens[np.minimum(positions, self.corpus.stop - 1)].astype(np.int64)
         tokens[~present] = self.vocabulary.pad_id
         labels = np.where(present[:, 1:], tokens[:, 1:], IGNORED)
         return as_batch(tokens[:, :-1], present[:, :-1], next_token_labels=labels)
+
+    def _whole(self, first: int) -> npt.NDArray[Any]:
+        """All windows from a token on that have a next one, as a look at the text itself."""
+        text = self.corpus.tokens[first : self.corpus.stop]
+        shape = ((len(text) - 1) // self.width, self.width + 1)
+        strides = (text.itemsize * self.width, text.itemsize)
+        return as_strided(text, shape, strides, writeable=False)
+
+    def lengths(self, indices: Indices, epoch: int) -> Indices:
+        return np.full(len(indices), self.width + 2 * self.framed)
 
     def _framed(self, starts: Indices) -> Batch:
         lengths = np.minimum(self.width, self.corpus.stop - starts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lightformer.checks import check_not_negative
 from lightformer.dimensions import Dimensions
 from lightformer.position import Position
 from lightformer.registry import register
@@ -16,12 +17,16 @@ class LearnedPosition(Position):
     The position encoding of BERT and GPT-2. It ends at `max_seq_len`.
 
     Paper: Gehring et al., 2017, arXiv:1705.03122
+
+    Args:
+        offset: number of vectors before that of the first position, which are of no use (RoBERTa has 2)
     """
 
-    def __init__(self, dims: Dimensions, /) -> None:
+    def __init__(self, dims: Dimensions, /, *, offset: int = 0) -> None:
         super().__init__()
-        self.longest = dims.max_seq_len
-        self.embedding = nn.Embedding(dims.max_seq_len, dims.hidden_size)
+        check_not_negative(offset, "offset")
+        self.longest, self.offset = dims.max_seq_len, offset
+        self.embedding = nn.Embedding(dims.max_seq_len + offset, dims.hidden_size)
 
     def embed(self, position_ids: Tensor) -> Tensor:
-        return self.embedding(position_ids)  # (batch or 1, seq, hidden)
+        return self.embedding(position_ids + self.offset)  # (batch or 1, seq, hidden)

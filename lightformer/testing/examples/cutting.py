@@ -23,7 +23,14 @@ from lightformer.testing.promise import DoesNotApply, Figure, promise, truth, wo
 EPOCHS = 40
 """In so many, both ends of a text are seen."""
 
-EACH_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "next_token_labels")
+EACH_TOKEN = (
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "document_ids",
+    "position_ids",
+    "next_token_labels",
+)
 """The keys that have a number for each token."""
 
 
@@ -52,8 +59,9 @@ def runs(trial: ExamplesTrial) -> Figure:
 def keys(trial: ExamplesTrial) -> Figure:
     """What a batch holds has the shapes and types that tasks read.
 
-    Breach: input_ids, token_type_ids and next_token_labels are (batch, seq) and int64, and attention_mask is (batch,
-    seq) and bool; next_sentence_labels are (batch,), and all labels are int64. Tokens come from disk as uint16.
+    Breach: input_ids, token_type_ids, document_ids, position_ids and next_token_labels are (batch, seq) and int64, and
+    attention_mask is (batch, seq) and bool; next_sentence_labels are (batch,), and all labels are int64. Tokens come
+    from disk as uint16.
     """
 
     def measure(corpus: Corpus) -> Figure:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lightformer.examples import Batch, Corpus
+from lightformer.testing.counting import none
 from lightformer.testing.examples.trial import EPOCH, SEED, ExamplesTrial, tokens_of, whole
 from lightformer.testing.promise import DoesNotApply, Figure, promise, truth, worst
 
@@ -65,6 +66,26 @@ def alone(trial: ExamplesTrial) -> Figure:
                 if row(other, at) != row(batch, index):
                     return truth(False, f"sample {index} is not the same")
         return truth(True, f"{len(few)} samples")
+
+    return trial.each(measure)
+
+
+@promise("examples", needs=("steady", "padding"))
+def lengths(trial: ExamplesTrial) -> Figure:
+    """No sample has more tokens than lengths() says, and lengths() says it for any numbers, in any order.
+
+    Breach: it forgets [CLS] and [SEP], or gives the lengths of all samples, or of the first ones. Batches that are
+    made by length would not fit into memory.
+    """
+
+    def measure(corpus: Corpus) -> Figure:
+        part = trial.part(corpus)
+        numbers = np.append(np.arange(len(part))[::-1], [0, 0])
+        found = part.lengths(numbers, EPOCH)
+        real = tokens_of(part.batch(numbers, EPOCH)).sum(dim=1)
+        if found.shape != numbers.shape:
+            return truth(False, f"{found.shape} lengths, not {numbers.shape}")
+        return none(torch.from_numpy(found) < real, "too short")
 
     return trial.each(measure)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lightformer.errors import ConfigError
 from lightformer.examples import Batch, Indices
 from lightformer.masking import Masking, MaskingSpec
 from lightformer.testing.counting import none
@@ -18,9 +19,16 @@ from lightformer.vocabulary import Vocabulary
 SEED, EPOCH = 3, 2
 ROWS, WIDTH = 53, 41
 VOCABULARY = Vocabulary(
-    size=211, pad_id=7, unk_id=0, cls_id=30, sep_id=101, mask_id=210, eos_id=101
+    size=211,
+    pad_id=7,
+    unk_id=0,
+    cls_id=30,
+    sep_id=101,
+    mask_id=210,
+    eos_id=101,
+    word_starts=tuple(number % 5 < 3 for number in range(211)),
 )
-"""Special tokens lie anywhere, and padding is not 0."""
+"""Special tokens lie anywhere, and padding is not 0. Of five ids, three begin a word."""
 
 
 @trial("masking")
@@ -33,6 +41,15 @@ class MaskingTrial:
 
     def part(self, seed: int = SEED) -> Masking:
         return self.spec(VOCABULARY, seed)
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether it refuses a vocabulary that does not tell where words begin."""
+        try:
+            self.spec(replace(VOCABULARY, word_starts=()), SEED)
+        except ConfigError:
+            return True
+        return False
 
     def masked(
         self, batch: Batch, indices: Indices, epoch: int = EPOCH, seed: int = SEED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,9 @@ _SPELLINGS = {
 }
 
 
+_SPACE = "▁"  # how many tokenizers spell a space
+
+
 @dataclass(frozen=True)
 class TokenizerConfig:
     """How text becomes tokens.
@@ -35,18 +38,24 @@ class TokenizerConfig:
         vocab_size: number of tokens, at most; characters takes as many as there are
         lowercase: whether upper and lower case are the same
         file: a tokenizer.json to use, instead of one trained on the text
+        train_characters: how much text it is trained on, at most; of more, some is drawn from all over it
     """
 
     kind: Literal["bpe", "wordpiece", "byte_level", "characters"] = "bpe"
     vocab_size: int = 8192
     lowercase: bool = False
     file: str | None = None
+    train_characters: int = 100_000_000
 
     def __post_init__(self) -> None:
         if self.kind not in ("bpe", "wordpiece", "byte_level", "characters"):
             raise ConfigError(
                 "tokenizer.kind must be bpe, wordpiece, byte_level or characters, "
                 f"not {self.kind!r}."
+            )
+        if self.train_characters < 1:
+            raise ConfigError(
+                f"tokenizer.train_characters must be at least 1, not {self.train_characters}."
             )
         least = 512 if self.kind == "byte_level" else len(SPECIAL_TOKENS) + 1
         if self.kind != "characters" and self.vocab_size < least:
@@ -71,7 +80,8 @@ class Tokenizer:
         whole, parts = (inner.encode(t, add_special_tokens=False).ids for t in ("a b", " b"))
         head = inner.encode("a", add_special_tokens=False).ids
         self._strips = whole != head + parts
-        self.vocabulary = _vocabulary(inner.get_vocab())
+        known = inner.get_vocab()
+        self.vocabulary = replace(_vocabulary(known), word_starts=_word_starts(inner, known))
 
     @classmethod
     def from_json(cls, text: str) -> Tokenizer:
@@ -143,3 +153,17 @@ def _vocabulary(known: dict[str, int]) -> Vocabulary:
     }
     pad = ids.pop("pad_id")
     return Vocabulary(size=max(known.values()) + 1, pad_id=pad or 0, **ids)
+
+
+def _word_starts(inner: tokenizers.Tokenizer, known: dict[str, int]) -> tuple[bool, ...]:
+    """Of each id whether it begins a word: it goes not on with ##, or begins with white space; empty if none tells."""
+    prefix = getattr(inner.model, "continuing_subword_prefix", None)
+    if prefix:
+        begin = {number for token, number in known.items() if not token.startswith(prefix)}
+        tells = len(begin) < len(known)
+    else:
+        parts = (part.__getstate__() for part in (inner.pre_tokenizer, inner.decoder) if part)
+        spaces = "ĠĊĉč" if any(b'"ByteLevel"' in part for part in parts) else _SPACE
+        begin = {n for token, n in known.items() if token[:1] in spaces or token[:1].isspace()}
+        tells = bool(begin)
+    return tuple(number in begin for number in range(max(known.values()) + 1)) if tells else ()

@@ -1,0 +1,39 @@
+"""Options of the commands that need no config."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from lightformer.errors import ConfigError, did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises one sentence.
+
+    Args:
+        command: its name
+        what: what it does, for --help
+    """
+
+    def __init__(self, command: str, what: str) -> None:
+        super().__init__(prog=f"lightformer {command}", description=what, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{self.prog}: {message.rstrip('.')}.")
+
+    def read(self, arguments: list[str]) -> argparse.Namespace:
+        """Returns the values of the options.
+
+        Raises:
+            ConfigError: there is no such option, or a value is wrong.
+        """
+        values, rest = self.parse_known_args(arguments)
+        if rest:
+            known = [
+                s for action in self._actions for s in action.option_strings if s.startswith("--")
+            ]
+            raise ConfigError(
+                f"{self.prog} has no option {rest[0]!r}.{did_you_mean(rest[0], known)}"
+            )
+        return values

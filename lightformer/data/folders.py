@@ -1,0 +1,112 @@
+"""Folders that are whole or not there, made by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lightformer.errors import LightformerError, StorageError
+
+
+def say(sentence: str) -> None:
+    """Prints a line on standard error."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def claim(target: Path, partial: Path) -> Iterator[Path | None]:
+    """Gives `partial` to fill, to this process alone; it becomes `target` at once, when it is whole.
+
+    A process that comes meanwhile waits. What an error leaves in `partial` stays for the next one.
+
+    Yields:
+        The folder, or None where `target` is there, be it that another process has just made it.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    with writing(target):
+        lock = _lock(target, partial)
+    if lock is None:
+        yield None
+        return
+    try:
+        yield partial
+        with writing(target):
+            for path in partial.iterdir():
+                _sync(path)
+            _sync(partial)
+            partial.rename(target)
+            _sync(target.parent)
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path | None]:
+    """Gives an empty folder to fill, as `claim` does; of an error nothing is left."""
+    with claim(target, target.with_name(f".{target.name}.partial")) as folder:
+        if folder is None:
+            yield None
+            return
+        try:
+            for path in folder.iterdir():
+                path.unlink()
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _lock(target: Path, partial: Path) -> int | None:
+    """Locks the folder itself, so that no other file has to be left or removed."""
+    waits = False
+    while not target.is_dir():
+        partial.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # another process has just finished
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not waits:
+                say(f"waiting for another process, which makes {target}")
+            waits = True
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), partial.stat()):
+                return handle
+        os.close(handle)
+    return None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Says in a sentence what the disk refuses.
+
+    Raises:
+        StorageError: something cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, LightformerError):
+            raise
+        raise StorageError(
+            f"{target} cannot be written ({error.strerror or error}); set data.cache_dir to a folder "
+            "that can."
+        ) from error

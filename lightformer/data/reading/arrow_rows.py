@@ -1,0 +1,63 @@
+"""The rows of .parquet files, and of the .arrow files in which the datasets library saves data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lightformer.data.reading.faults import Reading
+from lightformer.data.reading.rows import Row, check_columns
+from lightformer.errors import DataError
+
+
+def parquet_rows(path: Path, reading: Reading) -> Iterator[Row]:
+    """Yields the rows of a .parquet file."""
+    return _rows(path, reading, "Parquet", _parquet_blocks)
+
+
+def arrow_rows(path: Path, reading: Reading) -> Iterator[Row]:
+    """Yields the rows of an .arrow file."""
+    return _rows(path, reading, "Arrow", _arrow_blocks)
+
+
+Blocks = Iterator[tuple[Any, int]]
+"""Some rows, and how many bytes of the file were read for them and those before."""
+
+
+def _rows(
+    path: Path, reading: Reading, kind: str, blocks: Callable[[BinaryIO, int], Blocks]
+) -> Iterator[Row]:
+    from pyarrow import ArrowException
+
+    number, before = 0, reading.bytes_read
+    try:
+        with path.open("rb") as file:
+            for block, done in blocks(file, path.stat().st_size):
+                check_columns(str(path), block.schema.names)
+                reading.bytes_read = before + done
+                for row in block.to_pylist():
+                    number += 1
+                    yield f"{path}, row {number}", row
+    except (ArrowException, OSError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise DataError(f"{path} is no whole {kind} file ({reason}).") from error
+
+
+def _parquet_blocks(file: BinaryIO, size: int) -> Blocks:
+    from pyarrow import parquet
+
+    # Without a buffer of a fixed size a whole group of rows is read at once, which may be the whole file.
+    with parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:
+        rows, done = max(1, table.metadata.num_rows), 0
+        for block in table.iter_batches(batch_size=1024):
+            done += block.num_rows
+            yield block, size * done // rows
+
+
+def _arrow_blocks(file: BinaryIO, size: int) -> Blocks:
+    from pyarrow import ipc
+
+    with ipc.open_stream(file) as table:
+        for block in table:
+            yield block, min(size, file.tell())

@@ -1,0 +1,58 @@
+"""What a family of models is: the contract of the tables in `families`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightformer.backbone_config import BackboneConfig
+from lightformer.hf.settings import Settings
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What reads the hidden states: their class of model, and our task.
+
+    Args:
+        task: ours
+        names: a table of tensors, as that of a family
+        options: from their settings to options of the task
+        settings: from options of the task to settings of theirs
+    """
+
+    task: str
+    names: str = ""
+    options: Callable[[Settings], Options] = lambda _: {}
+    settings: Callable[[Options], Options] = lambda _: {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models of one `model_type`.
+
+    A table of tensors has a line for each: theirs, then ours. `{}` stands for the number of a layer, `*` for weight and
+    bias. Several of ours, joined by +, are one of theirs, one after another; `turned` says that theirs is (in, out),
+    `untied` that it is there only where the head does not share the matrix of the embedding.
+
+    Args:
+        model_type: how config.json names the family
+        prefix: what stands before the names of the backbone's tensors in a model with a head
+        names: tensors of the backbone, ours without `backbone.`
+        heads: by their class of model
+        defaults: settings that config.json may leave out
+        backbone: from their settings to ours
+        settings: from ours to theirs; what it cannot say is found by reading it back
+        ignored: tensors of theirs that hold nothing learned
+    """
+
+    model_type: str
+    prefix: str
+    names: str
+    heads: Mapping[str, Head]
+    backbone: Callable[[Settings], BackboneConfig]
+    settings: Callable[[BackboneConfig], Options]
+    defaults: Options = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()

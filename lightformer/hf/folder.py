@@ -1,0 +1,79 @@
+"""A folder of `transformers`: its settings, its tensors, its tokenizer. All of it is read as data alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from lightformer.errors import CheckpointError
+
+SETTINGS, TENSORS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+INDEX = f"{TENSORS}.index.json"
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether this is a folder of `transformers`."""
+    return (Path(path) / SETTINGS).is_file()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a file.
+
+    Raises:
+        CheckpointError: it cannot be read, or is something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is broken JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} must be a JSON object, but is {type(found).__name__}.")
+    return found
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Returns all tensors, mapped into memory: what is not used is never read.
+
+    Raises:
+        CheckpointError: there are none, or a file is missing or damaged.
+    """
+    found: dict[str, Tensor] = {}
+    for file in _files(folder):
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                found |= {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{folder} lacks {file.name}, which its index names.") from error
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{file} is no whole safetensors file ({error}).") from error
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / TENSORS).is_file():
+        return [folder / TENSORS]
+    if (folder / INDEX).is_file():
+        names = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(names, dict) or not names:
+            raise CheckpointError(f"{folder / INDEX} has no weight_map.")
+        files = sorted({str(name) for name in names.values()})
+        for file in files:
+            if Path(file).name != file:
+                raise CheckpointError(
+                    f"{folder / INDEX} names {file}, which is not in the folder itself."
+                )
+        return [folder / file for file in files]
+    pickled = sorted(path.name for path in folder.glob("*.bin"))
+    hint = (
+        f"; {pickled[0]} is a pickle, which may run code and is not opened: write it anew with save_pretrained, "
+        "which makes safetensors of it"
+        if pickled
+        else ""
+    )
+    raise CheckpointError(f"{folder} has no {TENSORS}{hint}.")

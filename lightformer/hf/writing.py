@@ -1,0 +1,256 @@
+"""From a checkpoint of ours to a folder of `transformers`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lightformer.backbone_config import BackboneConfig
+from lightformer.errors import CheckpointError, LightformerError, did_you_mean
+from lightformer.hf.families import FAMILIES
+from lightformer.hf.family import Family, Head
+from lightformer.hf.folder import SETTINGS, TENSORS, TOKENIZER
+from lightformer.hf.names import Pair, pairs
+from lightformer.hf.settings import Settings
+from lightformer.plain import from_plain
+from lightformer.registry import Spec
+from lightformer.vocabulary import Vocabulary
+
+TASK_ASIDE = (
+    "vocabulary",
+    "backbone",
+    "optimizer",
+    "schedule",
+    "compile",
+    "freeze",
+    "layer_lr_decay",
+    "adapter",
+)
+"""Options of every task, which say nothing of its head."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What will stand in a folder.
+
+    Args:
+        family: of the model
+        architecture: its class there
+        settings: config.json
+        tensors: model.safetensors
+    """
+
+    family: str
+    architecture: str
+    settings: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def express(
+    checkpoint: Mapping[str, Any], defaults: Mapping[str, Any], wanted: str | None, where: str
+) -> Folder:
+    """Returns a checkpoint as a model of `transformers`.
+
+    Args:
+        checkpoint: as it was read
+        defaults: of the options of its task
+        wanted: `model_type` of the family; the first that can express it by default
+        where: the file, for messages
+
+    Raises:
+        CheckpointError: no family can express it; it names what stands in the way.
+    """
+    if wanted is not None and wanted not in FAMILIES:
+        raise CheckpointError(
+            f"There is no family {wanted!r}.{did_you_mean(wanted, FAMILIES, 'Families')}"
+        )
+    task = checkpoint["lightformer"]["task"]
+    families = FAMILIES.values() if wanted is None else [FAMILIES[wanted]]
+    tried = [
+        _Attempt(family, name, head, checkpoint, defaults)
+        for family in families
+        for name, head in family.heads.items()
+        if head.task == task
+    ]
+    if not tried:
+        raise CheckpointError(
+            f"{where} is a {task}, for which {wanted or 'no family of transformers'} has no class that lightformer "
+            "writes."
+        )
+    nearest = min(tried, key=lambda attempt: len(attempt.obstacles))
+    if nearest.obstacles:
+        raise CheckpointError(
+            f"No family of transformers can express {where}. The nearest is {nearest.family.model_type}, where this "
+            f"stands in the way: {'; '.join(nearest.obstacles)}."
+        )
+    return nearest.folder()
+
+
+class _Attempt:
+    """One family and class, tried on a checkpoint."""
+
+    def __init__(
+        self,
+        family: Family,
+        architecture: str,
+        head: Head,
+        checkpoint: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+    ) -> None:
+        given = checkpoint["hyper_parameters"]
+        self.family, self.architecture, self.head = family, architecture, head
+        self.state: Mapping[str, Tensor] = checkpoint["state_dict"]
+        self.config = from_plain(BackboneConfig, given["backbone"], "backbone")
+        self.vocabulary = from_plain(Vocabulary, given["vocabulary"], "vocabulary")
+        own = {k: v for k, v in given.items() if k not in TASK_ASIDE}
+        self.defaults, self.options = defaults, {**defaults, **own}
+        self.settings: dict[str, Any] = {}
+        self.obstacles = list(self._obstacles())
+
+    def _obstacles(self) -> Iterator[str]:
+        name = self.family.model_type
+        try:
+            self.settings = {
+                **self.family.settings(self.config),
+                **self.head.settings(self.options),
+            }
+            theirs = Settings(self.settings, self.family.defaults)
+            config, options = self.family.backbone(theirs), self.head.options(theirs)
+        except (LightformerError, KeyError) as error:
+            yield f"it cannot be said in the settings of {name} ({error})"
+            return
+        ours, back = _facts(self.config), _facts(config)
+        for key, value in ours.items():
+            if back.get(key) != value:
+                yield f"{key} is {value}, and for {name} it is {back.get(key)}"
+        there = {**self.defaults, **options}
+        for key, value in self.options.items():
+            if "dropout" not in key and there.get(key) != value:
+                yield f"{key} is {value}, and for {name} it is {there.get(key)}"
+        pad = self.settings.get("pad_token_id", self.vocabulary.pad_id)
+        if pad != self.vocabulary.pad_id:
+            yield f"the id of padding is {self.vocabulary.pad_id}, and for {name} it is {pad}"
+
+    def folder(self) -> Folder:
+        tensors: dict[str, Tensor] = {}
+        used: set[str] = set()
+        blocks = self.config.num_layer_groups or self.config.num_layers
+        bare = self.architecture.endswith("Model") and not self.architecture.endswith("LMHeadModel")
+        for table, theirs, ours in (
+            (self.family.names, "" if bare else self.family.prefix, "backbone."),
+            (self.head.names, "", ""),
+        ):
+            for pair in pairs(table, blocks, bool(self.options.get("tied"))):
+                names = tuple(ours + name for name in pair.ours)
+                if all(name in self.state for name in names):
+                    again = bool(used & set(names))  # no two tensors of a file may share memory
+                    used |= set(names)
+                    name = pair.theirs.removeprefix(self.family.prefix) if bare else pair.theirs
+                    tensor = Pair(name, names, pair.turned).write(self.state)
+                    tensors[theirs + name] = tensor.clone() if again else tensor
+        if left := sorted(set(self.state) - used):
+            raise CheckpointError(
+                f"A {self.architecture} has no place for these tensors: {', '.join(left)}."
+            )
+        return Folder(self.family.model_type, self.architecture, self._settings(), tensors)
+
+    def _settings(self) -> dict[str, Any]:
+        known = self.vocabulary
+        names = dict(enumerate(known.labels))
+        return {
+            "architectures": [self.architecture],
+            "model_type": self.family.model_type,
+            "vocab_size": known.size,
+            "pad_token_id": known.pad_id,
+            "bos_token_id": known.cls_id,
+            "eos_token_id": known.eos_id,
+            "cls_token_id": known.cls_id,
+            "sep_token_id": known.sep_id,
+            **self.settings,
+            "dtype": str(next(iter(self.state.values())).dtype).removeprefix("torch."),
+            **(
+                {
+                    "id2label": {str(number): label for number, label in names.items()},
+                    "label2id": {label: number for number, label in names.items()},
+                }
+                if names
+                else {}
+            ),
+        }
+
+
+def _facts(config: BackboneConfig) -> dict[str, Any]:
+    """All that decides what a backbone computes, each thing said in one way alone."""
+    sizes = config.dimensions()
+    facts: dict[str, Any] = {
+        "hidden_size": config.hidden_size,
+        "num_layers": config.num_layers,
+        "num_layer_groups": config.num_layer_groups or config.num_layers,
+        "embedding_size": config.embedding_size or config.hidden_size,
+        "num_heads": config.num_heads,
+        "head_dim": sizes.head_dim,
+        "intermediate_size": sizes.intermediate_size,
+        "max_seq_len": config.max_seq_len,
+        "num_segments": config.num_segments,
+        "is_causal": bool(config.is_causal),
+        "scale_embeddings": config.scale_embeddings,
+        "norm_embeddings": config.norm_embeddings,
+        "norm": _fact(config.norm, config),
+        "block": _fact(config.block, config),
+        "position": _fact(config.position, config),
+    }
+    for number in range(config.num_layers):
+        for name, spec in config.layer(number)._asdict().items():
+            facts[f"{name} of layer {number}"] = _fact(spec, config)
+    return facts
+
+
+def _fact(spec: Spec, config: BackboneConfig) -> str:
+    """A part in words, without its dropout, which changes no result."""
+    name, options = spec.name, {k: v for k, v in spec.options().items() if k != "dropout"}
+    if spec.kind == "attention":
+        heads = options.pop("num_kv_heads", None)
+        if heads not in (None, config.num_heads):
+            options["num_kv_heads"] = heads
+        name = "mha" if name == "gqa" else name  # which is gqa with as many heads
+    inside = ", ".join(
+        f"{k}={_fact(v, config) if isinstance(v, Spec) else v}" for k, v in sorted(options.items())
+    )
+    return f"{name}({inside})" if inside else name
+
+
+def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, to: Path) -> None:
+    """Writes a folder that `from_pretrained` loads.
+
+    Args:
+        folder: what stands in it
+        vocabulary: the special tokens
+        tokenizer: the content of tokenizer.json, where there is one
+        to: an empty folder
+    """
+    (to / SETTINGS).write_text(json.dumps(folder.settings, indent=2, ensure_ascii=False) + "\n")
+    save_file(folder.tensors, to / TENSORS, metadata={"format": "pt"})
+    if tokenizer is None:
+        return
+    (to / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+    roles = {
+        "pad_token": vocabulary.pad_id,
+        "unk_token": vocabulary.unk_id,
+        "cls_token": vocabulary.cls_id,
+        "sep_token": vocabulary.sep_id,
+        "mask_token": vocabulary.mask_id,
+        "eos_token": vocabulary.eos_id,
+    }
+    spell = tokenizers.Tokenizer.from_str(tokenizer).id_to_token
+    named = {role: spell(number) for role, number in roles.items() if number is not None}
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
+    (to / "tokenizer_config.json").write_text(
+        json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    )

@@ -1,0 +1,27 @@
+"""Parameters that stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from lightformer.errors import ConfigError
+from lightformer.patterns import matching
+
+
+def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
+    """Keeps the parameters that a pattern matches from moving.
+
+    Raises:
+        ConfigError: a pattern matches nothing, or nothing is left to learn.
+    """
+    parameters = dict(model.named_parameters())
+    names = matching(patterns, parameters, "freeze", "parameter")
+    for name in names:
+        parameters[name].requires_grad_(False)
+    if names and not any(parameter.requires_grad for parameter in parameters.values()):
+        raise ConfigError(
+            f"freeze must leave something to learn, but all {len(parameters)} parameters would stay as they are; "
+            "leave some out of its patterns, such as those of a head."
+        )

@@ -1,0 +1,288 @@
+"""Folders of `transformers` without the library: what is read, what is written, and what is refused, by a sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import lightformer
+from lightformer import Backbone, BackboneConfig, attention, block, feedforward, norm, position
+from lightformer.cli.main import main
+from lightformer.errors import CheckpointError, StorageError
+from lightformer.exchange import export_hf, import_hf
+from lightformer.tasks import CausalLM, Encoder, MaskedLM, SequenceClassification, Task
+from lightformer.training.checkpoint_io import AtomicCheckpointIO
+from lightformer.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(size=23, pad_id=0, cls_id=1, sep_id=2, mask_id=3, labels=("no", "yes"))
+BERT = BackboneConfig(
+    hidden_size=18,
+    num_layers=2,
+    num_heads=3,
+    intermediate_size=29,
+    max_seq_len=17,
+    num_segments=2,
+    norm_embeddings=True,
+    attention=attention.mha(),
+    position=position.learned(),
+    feedforward=feedforward.mlp(),
+    norm=norm.layer_norm(eps=1e-12),
+    block=block.post_norm(),
+)
+LLAMA = BackboneConfig(
+    hidden_size=18,
+    num_layers=2,
+    num_heads=3,
+    intermediate_size=29,
+    max_seq_len=17,
+    attention=attention.mha(bias=False),
+    position=position.rope(),
+    feedforward=feedforward.gated(),
+    norm=norm.rms_norm(),
+)
+
+
+def checkpoint(task: Task, path: Path) -> Path:
+    """Writes an untrained model as a checkpoint."""
+    for parameter in task.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.1)
+    content: dict[str, Any] = {
+        "state_dict": task.state_dict(),
+        "hyper_parameters": dict(task.hparams),
+    }
+    task._trainer = None
+    task.on_save_checkpoint(content)
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    return path
+
+
+def folder_of(task: Task, tmp_path: Path) -> Path:
+    export_hf(checkpoint(task, tmp_path / "a.ckpt"), tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("task", "architecture"),
+    [
+        (MaskedLM(vocabulary=VOCABULARY, backbone=BERT), "BertForMaskedLM"),
+        (MaskedLM(vocabulary=VOCABULARY, backbone=BERT, tied=False), "BertForMaskedLM"),
+        (
+            SequenceClassification("first", True, vocabulary=VOCABULARY, backbone=BERT),
+            "BertForSequenceClassification",
+        ),
+        (CausalLM(vocabulary=VOCABULARY, backbone=LLAMA), "LlamaForCausalLM"),
+        (Encoder("first", True, vocabulary=VOCABULARY, backbone=BERT), "BertModel"),
+    ],
+)
+@torch.no_grad()
+def test_out_and_in_again(task: Task, architecture: str, tmp_path: Path) -> None:
+    folder = folder_of(task, tmp_path)
+    settings = json.loads((folder / "config.json").read_text())
+    assert settings["architectures"] == [architecture]
+    back = lightformer.load(folder)
+    assert type(back) is type(task)
+    ids = torch.randint(4, 23, (2, 11))
+    assert back(ids).equal(task.eval()(ids))
+    assert back.vocabulary.labels == (("no", "yes") if "Sequence" in architecture else ())
+
+
+@torch.no_grad()
+def test_names_of_old_folders(tmp_path: Path) -> None:
+    task = MaskedLM(vocabulary=VOCABULARY, backbone=BERT)
+    folder = folder_of(task, tmp_path)
+
+    def old(name: str) -> str:
+        name = re.sub(r"LayerNorm\.weight$", "LayerNorm.gamma", name)
+        return re.sub(r"LayerNorm\.bias$", "LayerNorm.beta", name)
+
+    change(folder, lambda state: {old(name): value for name, value in state.items()})
+    ids = torch.randint(4, 23, (2, 11))
+    assert lightformer.load(folder)(ids).equal(task.eval()(ids))
+
+
+def change(folder: Path, to: Any) -> None:
+    save_file(to(load_file(folder / "model.safetensors")), folder / "model.safetensors")
+
+
+def without(*names: str) -> Any:
+    return lambda state: {k: v for k, v in state.items() if k not in names}
+
+
+QUERY = "bert.encoder.layer.1.attention.self.query.weight"
+NORM = "bert.encoder.layer.0.output.LayerNorm.bias"
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        lightformer.load(folder)
+    return str(caught.value).replace(f"{folder}/", "").replace(str(folder), "FOLDER")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_of(MaskedLM(vocabulary=VOCABULARY, backbone=BERT), tmp_path)
+
+
+def settle(folder: Path, **settings: Any) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+
+
+def test_tensors_that_are_missing_or_left_over(folder: Path) -> None:
+    whole = load_file(folder / "model.safetensors")
+    change(folder, without(QUERY, NORM))
+    assert refusal(folder) == f"FOLDER does not fit the model: it lacks {NORM}, {QUERY}."
+    save_file({**whole, "extra.weight": torch.zeros(2)}, folder / "model.safetensors")
+    assert (
+        refusal(folder) == "FOLDER holds tensors for which this model has no place: extra.weight."
+    )
+    save_file({**whole, QUERY: torch.zeros(2, 18)}, folder / "model.safetensors")
+    assert refusal(folder) == (
+        f"FOLDER does not fit the model: {QUERY} has shape (2, 18) there, and (18, 18) here."
+    )
+
+
+def test_settings_that_have_no_counterpart(folder: Path) -> None:
+    settle(folder, position_embedding_type="relative_key")
+    assert refusal(folder) == (
+        "config.json has position_embedding_type 'relative_key', and lightformer can read such a model only with "
+        "'absolute'."
+    )
+    settle(folder, position_embedding_type="absolute", hidden_act="mish")
+    assert refusal(folder).startswith(
+        "config.json has hidden_act 'mish', and lightformer has gelu, "
+    )
+    settle(folder, hidden_act="gelu", num_attention_heads=5)
+    assert refusal(folder) == (
+        "config.json makes no sense: hidden_size must be a multiple of num_heads, but 18 is not one of 5."
+    )
+    settle(folder, num_attention_heads=3, model_type="bart")
+    assert refusal(folder).startswith(
+        "config.json is of the model_type 'bart', and lightformer reads bert, "
+    )
+    settle(folder, model_type="bert", architectures=["BertLMHeadModel"])
+    assert refusal(folder).startswith(
+        "config.json is of the class BertLMHeadModel, and lightformer reads "
+    )
+
+
+def test_files_that_are_no_such_files(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x07" * 100)
+    assert re.fullmatch(r"model.safetensors is no whole safetensors file \(.*\)\.", refusal(folder))
+    (folder / "model.safetensors").unlink()
+    assert refusal(folder) == "FOLDER has no model.safetensors."
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    assert "pytorch_model.bin is a pickle, which may run code and is not opened" in refusal(folder)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "../../etc/passwd"}}))
+    assert refusal(folder).endswith("names ../../etc/passwd, which is not in the folder itself.")
+    index.write_text(json.dumps({"weight_map": {"a": "model-00001.safetensors"}}))
+    assert refusal(folder) == "FOLDER lacks model-00001.safetensors, which its index names."
+    (folder / "config.json").write_text("{")
+    assert refusal(folder).startswith("config.json is broken JSON: ")
+
+
+def obstacle(task: Task, tmp_path: Path, family: str | None = None) -> str:
+    file = checkpoint(task, tmp_path / "a.ckpt")
+    with pytest.raises(CheckpointError) as caught:
+        export_hf(file, tmp_path / "out", family)
+    assert not (tmp_path / "out").exists()
+    return str(caught.value).replace(str(file), "a.ckpt")
+
+
+def test_what_no_family_can_express(tmp_path: Path) -> None:
+    capped = BackboneConfig(**{**vars(LLAMA), "attention": attention.mha(bias=False, softcap=5.0)})
+    plain = "mha(bias=False, gate=None, qk_norm=None, sink=False, softcap={})"
+    assert obstacle(CausalLM(vocabulary=VOCABULARY, backbone=capped), tmp_path) == (
+        "No family of transformers can express a.ckpt. The nearest is llama, where this stands in the way: attention "
+        f"of layer 0 is {plain.format(5.0)}, and for llama it is {plain.format(None)}; attention of layer 1 is "
+        f"{plain.format(5.0)}, and for llama it is {plain.format(None)}."
+    )
+    mean = SequenceClassification("mean", vocabulary=VOCABULARY, backbone=BERT)
+    assert obstacle(mean, tmp_path, "bert") == (
+        "No family of transformers can express a.ckpt. The nearest is bert, where this stands in the way: pooling is "
+        "mean, and for bert it is first; pooler is False, and for bert it is True."
+    )
+    assert obstacle(MaskedLM(vocabulary=VOCABULARY, backbone=BERT), tmp_path, "gpt2") == (
+        "a.ckpt is a MaskedLM, for which gpt2 has no class that lightformer writes."
+    )
+    assert obstacle(MaskedLM(vocabulary=VOCABULARY, backbone=BERT), tmp_path, "brt") == (
+        "There is no family 'brt'. Did you mean 'bert'? Families: albert, bert, gpt2, llama, modernbert, "
+        "roberta, xlm-roberta."
+    )
+
+
+def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        StorageError, match="out is there already; name a new folder, or move it away"
+    ):
+        export_hf(tmp_path / "a.ckpt", folder)
+    (tmp_path / "ours").mkdir()
+    with pytest.raises(StorageError, match="ours is there already"):
+        import_hf(folder, tmp_path / "ours")
+
+
+def test_the_commands(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["import-hf", "out", "--output", "ours"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    parameters = sum(value.numel() for value in load_file(folder / "model.safetensors").values())
+    assert printed[0] == f"MaskedLM, {parameters:,} parameters"
+    assert printed[1].startswith("wrote ours/model.ckpt, 0.")
+    assert main(["export-hf", "ours/model.ckpt", "--output", "again"]) == 0
+    assert capsys.readouterr().out.startswith("BertForMaskedLM, ")
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("out", "again"))
+    assert one.keys() == two.keys()
+    assert all(one[name].equal(two[name]) for name in one)
+    for words, code, sentence in (
+        (
+            ["import-hf", "nowhere", "--output", "x"],
+            4,
+            "nowhere is no folder of transformers: it has no config.json.",
+        ),
+        (
+            ["import-hf", "out", "--output", "ours"],
+            5,
+            "ours is there already; name a new folder, or move it away.",
+        ),
+        (
+            ["import-hf", "out"],
+            2,
+            "lightformer import-hf: the following arguments are required: --output.",
+        ),
+        (
+            ["export-hf", "x.ckpt", "--output", "y"],
+            4,
+            "There is no checkpoint x.ckpt. Did you mean 'a.ckpt'? In that folder: a.ckpt.",
+        ),
+    ):
+        assert main(words) == code
+        assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+@torch.no_grad()
+def test_a_folder_starts_a_fine_tuning(folder: Path) -> None:
+    """The backbone comes from the folder, whatever head it had."""
+    source = lightformer.load(folder)
+    task = SequenceClassification(vocabulary=VOCABULARY, init_from=str(folder))
+    assert isinstance(task.backbone, Backbone)
+    state: dict[str, Tensor] = source.backbone.state_dict()
+    assert all(value.equal(state[name]) for name, value in task.backbone.state_dict().items())
+    with pytest.raises(
+        CheckpointError, match="has a vocabulary of 23 tokens, but the data has one of 29"
+    ):
+        SequenceClassification(
+            vocabulary=Vocabulary(size=29, labels=("a", "b")), init_from=str(folder)
+        )
