@@ -15,7 +15,7 @@ from lightformer.vocabulary import Vocabulary
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
-_SPELLINGS = {
+SPELLINGS = {
     "pad_id": ["[PAD]", "<pad>", "<|pad|>", "<PAD>"],
     "unk_id": ["[UNK]", "<unk>", "<|unk|>", "<UNK>"],
     "cls_id": ["[CLS]", "<s>", "<cls>", "[BOS]", "<bos>", "<|begin_of_text|>", "<|startoftext|>"],
@@ -149,7 +149,7 @@ class Tokenizer:
 def _vocabulary(known: dict[str, int]) -> Vocabulary:
     ids: dict[str, Any] = {
         role: next((known[s] for s in spellings if s in known), None)
-        for role, spellings in _SPELLINGS.items()
+        for role, spellings in SPELLINGS.items()
     }
     pad = ids.pop("pad_id")
     return Vocabulary(size=max(known.values()) + 1, pad_id=pad or 0, **ids)

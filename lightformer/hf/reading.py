@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lightformer.backbone_config import BackboneConfig
@@ -20,6 +21,18 @@ from lightformer.hf.settings import Settings
 from lightformer.plain import to_plain
 from lightformer.tokenizer import Tokenizer
 from lightformer.vocabulary import Vocabulary
+
+_SENSELESS = (
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    ZeroDivisionError,
+    RuntimeError,
+)
+"""What settings raise that are of another type than they should be."""
+
+_EXACT = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def read_folder(path: str | Path, format: int) -> dict[str, Any]:
@@ -35,15 +48,17 @@ def read_folder(path: str | Path, format: int) -> dict[str, Any]:
     folder = Path(path)
     family, architecture, settings = find_family(folder)
     head = family.heads[architecture]
+    tokenizer = read_tokenizer(folder)
     try:
         config = family.backbone(settings)
         options = head.options(settings)
-    except ConfigError as error:
+        vocabulary = _vocabulary(settings, tokenizer, head)
+        tied = bool(options.get("tied"))
+        state = translate(read_tensors(folder), family, head, config, tied, str(folder))
+    except CheckpointError:
+        raise
+    except (*_SENSELESS, ConfigError) as error:
         raise CheckpointError(f"{folder / SETTINGS} makes no sense: {error}") from error
-    tokenizer = read_tokenizer(folder)
-    vocabulary = _vocabulary(settings, tokenizer, head)
-    tied = bool(options.get("tied"))
-    state = translate(read_tensors(folder), family, head, config, tied, str(folder))
     return {
         "state_dict": state,
         "hyper_parameters": {
@@ -69,18 +84,24 @@ def find_family(folder: Path) -> tuple[Family, str, Settings]:
     where = folder / SETTINGS
     values = read_json(where)
     kind = values.get("model_type")
-    if kind not in FAMILIES:
+    if "quantization_config" in values:
+        raise CheckpointError(
+            f"{where} is of a quantized model, and lightformer reads weights that are numbers as they are; take the "
+            "model before it was quantized."
+        )
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise CheckpointError(
             f"{where} is of the model_type {kind!r}, and lightformer reads {', '.join(FAMILIES)}."
             f"{did_you_mean(str(kind), FAMILIES)}"
         )
     family = FAMILIES[kind]
-    named = values.get("architectures") or [next(iter(family.heads))]
-    if named[0] not in family.heads:
+    named = values.get("architectures") or next(iter(family.heads))
+    name = named[0] if isinstance(named, list) else named
+    if not isinstance(name, str) or name not in family.heads:
         raise CheckpointError(
-            f"{where} is of the class {named[0]}, and lightformer reads {', '.join(family.heads)}."
+            f"{where} is of the class {name}, and lightformer reads {', '.join(family.heads)}."
         )
-    return family, named[0], Settings(values, family.defaults, str(where))
+    return family, name, Settings(values, family.defaults, str(where))
 
 
 def read_tokenizer(folder: Path) -> Tokenizer | None:
@@ -110,6 +131,7 @@ def _vocabulary(settings: Settings, tokenizer: Tokenizer | None, head: Head) -> 
             )
     if head.task != "SequenceClassification":
         return known
+    settings.only(problem_type="single_label_classification")
     names: Mapping[str, str] = settings.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
     return replace(known, labels=tuple(names[key] for key in sorted(names, key=int)))
 
@@ -142,12 +164,26 @@ def translate(
         if name in given:
             used.add(name)
             state |= pair.read(given[name])
-    left = [name for name in given if name not in used]
+    if odd := [name for name in used if given[name].dtype not in _EXACT]:
+        raise CheckpointError(
+            f"{where} has {odd[0]} as {str(given[odd[0]].dtype).removeprefix('torch.')}, but weights must be float32, "
+            "float16, bfloat16 or float64."
+        )
+    known = used | set(_of_other_heads(family, blocks))
+    left = [name for name in given if name not in known]
     if left := [name for name in left if not any(fnmatch(name, p) for p in family.ignored)]:
         raise CheckpointError(
             f"{where} holds tensors for which this model has no place: {', '.join(left)}."
         )
     return state
+
+
+def _of_other_heads(family: Family, blocks: int) -> Iterator[str]:
+    """Tensors that a published folder may hold besides those of the class that it names."""
+    for head in family.heads.values():
+        for pair in pairs(head.names, blocks):
+            yield pair.theirs
+            yield pair.theirs.removeprefix(family.prefix)
 
 
 def their_name(path: str | Path) -> Callable[[str], str]:

@@ -21,6 +21,7 @@ from lightformer.hf.names import Pair, pairs
 from lightformer.hf.settings import Settings
 from lightformer.plain import from_plain
 from lightformer.registry import Spec
+from lightformer.tokenizer import SPELLINGS
 from lightformer.vocabulary import Vocabulary
 
 TASK_ASIDE = (
@@ -112,6 +113,8 @@ class _Attempt:
         own = {k: v for k, v in given.items() if k not in TASK_ASIDE}
         self.defaults, self.options = defaults, {**defaults, **own}
         self.settings: dict[str, Any] = {}
+        text = checkpoint["lightformer"].get("tokenizer")
+        self.pads = text is None or spelt_as_padding(text, self.vocabulary)
         self.obstacles = list(self._obstacles())
 
     def _obstacles(self) -> Iterator[str]:
@@ -168,7 +171,7 @@ class _Attempt:
             "architectures": [self.architecture],
             "model_type": self.family.model_type,
             "vocab_size": known.size,
-            "pad_token_id": known.pad_id,
+            "pad_token_id": known.pad_id if self.pads else None,
             "bos_token_id": known.cls_id,
             "eos_token_id": known.eos_id,
             "cls_token_id": known.cls_id,
@@ -226,6 +229,12 @@ def _fact(spec: Spec, config: BackboneConfig) -> str:
     return f"{name}({inside})" if inside else name
 
 
+def spelt_as_padding(tokenizer: str, vocabulary: Vocabulary) -> bool:
+    """Whether the tokenizer has a token for padding; else its id is only ours, and theirs would be misled by it."""
+    token = tokenizers.Tokenizer.from_str(tokenizer).id_to_token(vocabulary.pad_id)
+    return token in SPELLINGS["pad_id"]
+
+
 def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, to: Path) -> None:
     """Writes a folder that `from_pretrained` loads.
 
@@ -250,6 +259,8 @@ def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, 
     }
     spell = tokenizers.Tokenizer.from_str(tokenizer).id_to_token
     named = {role: spell(number) for role, number in roles.items() if number is not None}
+    if not spelt_as_padding(tokenizer, vocabulary):
+        del named["pad_token"]
     about = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
     (to / "tokenizer_config.json").write_text(
         json.dumps(about, indent=2, ensure_ascii=False) + "\n"

@@ -173,6 +173,42 @@ def test_settings_that_have_no_counterpart(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden_size": "18"},
+        {"hidden_act": ["gelu"]},
+        {"vocab_size": "x"},
+        {"num_attention_heads": 0},
+        {"intermediate_size": [1]},
+        {"architectures": 5},
+        {"model_type": ["bert"]},
+        {"quantization_config": {}},
+    ],
+)
+def test_settings_of_the_wrong_type(folder: Path, settings: dict[str, Any]) -> None:
+    settle(folder, **settings)
+    assert refusal(folder).startswith("config.json ")
+
+
+def test_tensors_of_other_heads_are_left_where_they_are(folder: Path) -> None:
+    """Published folders often name one head and hold two."""
+    whole = load_file(folder / "model.safetensors")
+    more = {
+        "bert.pooler.dense.weight": torch.zeros(18, 18),
+        "cls.seq_relationship.bias": torch.zeros(2),
+    }
+    save_file({**whole, **more}, folder / "model.safetensors")
+    assert isinstance(lightformer.load(folder), MaskedLM)
+
+
+def test_weights_that_are_no_numbers_as_they_are(folder: Path) -> None:
+    change(folder, lambda state: {**state, QUERY: state[QUERY].to(torch.int8)})
+    assert refusal(folder) == (
+        f"FOLDER has {QUERY} as int8, but weights must be float32, float16, bfloat16 or float64."
+    )
+
+
 def test_files_that_are_no_such_files(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"\x07" * 100)
     assert re.fullmatch(r"model.safetensors is no whole safetensors file \(.*\)\.", refusal(folder))

@@ -15,7 +15,7 @@ from lightformer.generation import Sampling
 from lightformer.hf.families import FAMILIES
 from lightformer.hf.names import pairs
 from lightformer.tasks import CausalLM, Encoder, MaskedLM, SequenceClassification, Task
-from tests.hf.theirs import LONGEST, VOCAB, all_cases, batch, idle, scores, theirs, transformers
+from tests.hf.theirs import LONGEST, VOCAB, all_cases, batch, idle, scores, theirs
 
 IGNORED = -100
 
@@ -132,7 +132,7 @@ def test_loss_and_every_gradient(case: str, tmp_path: Path) -> None:
             grad = theirs_.grad if theirs_.grad is not None else torch.zeros_like(theirs_)
             seen |= set(pair.ours)
             if float(grad.abs().max()) > 1e-6:
-                close(pair.write(gradients), grad, 3e-5)
+                close(pair.write(gradients), grad)
             else:  # a key's bias, whose gradient is naught but rounding
                 assert float(pair.write(gradients).abs().max()) < 1e-5, name
     assert seen == set(gradients)
@@ -210,7 +210,3 @@ def test_a_folder_of_transformers_4(tmp_path: Path) -> None:
             settings["rope_scaling"] = {k: v for k, v in rope.items() if k != "rope_theta"}
         (folder / "config.json").write_text(json.dumps(settings))
         compare(lightformer.load(folder), model, batch(model, "right"))
-
-
-def test_the_versions_that_this_was_seen_with() -> None:
-    assert int(transformers.__version__.split(".")[0]) >= 4

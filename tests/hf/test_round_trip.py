@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lightformer.exchange import export_hf, import_hf
-from tests.hf.theirs import CASES, IDS, all_cases, batch, idle, scores, theirs, transformers
+from tests.hf.theirs import CASES, all_cases, batch, idle, scores, theirs, transformers
 
 WORDS = ["<pad>", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(5, 37))]
 
@@ -87,4 +87,18 @@ def test_half_precision_stays(tmp_path: Path) -> None:
     after = load_file(tmp_path / "out" / "model.safetensors")
     assert {value.dtype for value in after.values()} == {torch.bfloat16}
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "bfloat16"
-    assert IDS["pad_token_id"] == 0
+
+
+@torch.no_grad()
+def test_a_model_without_padding_stays_one(tmp_path: Path) -> None:
+    model = theirs("gpt2-classes", pad_token_id=None)
+    model.save_pretrained(tmp_path / "in")
+    file = tokenizer_file(tmp_path / "in")
+    file.write_text(file.read_text().replace("<pad>", "w0"))
+    import_hf(tmp_path / "in", tmp_path / "ours")
+    export_hf(tmp_path / "ours" / "model.ckpt", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["pad_token_id"] is None
+    assert "pad_token" not in json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
+    again = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    ids = torch.tensor([[5, 6, 7, 0]])
+    assert again(ids).logits.equal(model(ids).logits)
