@@ -93,7 +93,7 @@ def _remember(cache_dir: Path, memory: dict[str, list[Any]]) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{_MEMORY}.", dir=cache_dir)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(memory, file, indent=0, ensure_ascii=False)
+                json.dump(memory, file, indent=0)
             os.replace(name, cache_dir / _MEMORY)
         except BaseException:
             os.unlink(name)

@@ -98,7 +98,10 @@ class FilesModule(DataModule):
 
     @cached_property
     def _shares(self) -> dict[str, list[_Share]]:
-        found = {split: _expanded(names, f"data.{split}") for split, names in self.files.items()}
+        found = {
+            split: _expanded(names, f"data.{split}", self.cache_dir)
+            for split, names in self.files.items()
+        }
         every = [file for shares in found.values() for _, files, _ in shares for file in files]
         paths = [file for file in every if not file.startswith(HUB)]
         digests = file_digests(paths, self.cache_dir)
@@ -147,13 +150,18 @@ class FilesModule(DataModule):
 
 
 def _expanded(
-    names: dict[str, float] | list[str] | str, option: str
+    names: dict[str, float] | list[str] | str, option: str, cache_dir: Path
 ) -> list[tuple[str, list[str], float]]:
-    """Returns the files of each share, with its name and its weight."""
+    """Returns the files of each share, with its name and its weight; what was prepared of others is none."""
+    made = cache_dir.resolve()
+
+    def files_of(names: list[str] | str) -> list[str]:
+        return [file for file in expand(names, option) if made not in Path(file).resolve().parents]
+
     if not isinstance(names, dict):
-        files = expand(names, option)
+        files = files_of(names)
         return [("", files, 1.0)] if files else []
-    shares = [(name, expand(name, option), weight) for name, weight in names.items()]
+    shares = [(name, files_of(name), weight) for name, weight in names.items()]
     home: dict[str, str] = {}
     for name, files, _ in shares:
         for file in files:

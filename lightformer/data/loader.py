@@ -213,6 +213,8 @@ class EvaluationLoader(Sized, Iterable[dict[str, Any]]):
             yield from with_counts([batch])
         for _ in range(idle):
             blank = {
-                k: torch.full_like(v, IGNORED) for k, v in batch.items() if k.endswith(TARGETS)
+                k: torch.full_like(v, IGNORED)
+                for k, v in batch.items()
+                if k.endswith((TARGETS, "sample_ids"))
             }
             yield from with_counts([batch | blank])

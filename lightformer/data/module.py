@@ -194,7 +194,9 @@ class DataModule(PreparedText, LightningDataModule):
             "batch_tokens": self.batch_tokens,
             "group_by_length": self.group_by_length,
             "weights": [part.weight for part in self.parts("train")],
+            "training text": [[c.num_documents, c.start, c.stop] for c, _ in self.corpora("train")],
             "examples": to_plain(self.examples),
+            "masking": to_plain(self.masking),
             "seed": self.seed,
             "accumulate_grad_batches": getattr(self.trainer, "accumulate_grad_batches", 1),
         }

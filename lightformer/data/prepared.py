@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lightformer.data.cache import digest
-from lightformer.data.folders import publish
+from lightformer.data.folders import publish, writing
 from lightformer.data.sentences import Document
 from lightformer.data.store import FORMAT, note_changes, open_store, write_store
 from lightformer.data.tokenizer_text import training_texts
@@ -87,7 +87,8 @@ class PreparedText(ABC):
                 if new is not None:
                     texts = training_texts(self.documents("train"), config)
                     trained = train_tokenizer(texts, config)
-                    (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
+                    with writing(folder):
+                        (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
         return Tokenizer.from_file(folder / "tokenizer.json")
 
     @property
@@ -114,6 +115,7 @@ class PreparedText(ABC):
                 part.sources,
                 name=part.name,
                 reading=part.reading,
+                labels=self.labels,
             )
         self.stores[part.name] = folder
         return open_store(folder)

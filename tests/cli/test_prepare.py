@@ -141,12 +141,18 @@ def members(group: int) -> list[str]:
 
 
 SMALL_SHARDS = "write_store.__kwdefaults__['shard'] = 10_007"
+SLOWLY = """
+import time
+from lightformer.data.store import writing
+add = writing._Writer.add
+writing._Writer.add = lambda *given: (add(*given), time.sleep(0.3))
+"""
 MAIN = "import sys; from lightformer.cli.main import main; sys.exit(main())"
 
 
 def test_ctrl_c_ends_at_once_and_the_next_call_goes_on(here: Path) -> None:
     Path("a.txt").write_text("".join(f"{TEXT} {number}\n" for number in range(1511)))
-    code = f"from lightformer.data.store import write_store; {SMALL_SHARDS}; {MAIN}"
+    code = f"from lightformer.data.store import write_store; {SMALL_SHARDS}\n{SLOWLY}\n{MAIN}"
     words = [sys.executable, "-c", code, "prepare", "--config", "c.yaml"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(

@@ -21,6 +21,9 @@ def arrow_rows(path: Path, reading: Reading) -> Iterator[Row]:
     return _rows(path, reading, "Arrow", _arrow_blocks)
 
 
+_BLOCK = 1 << 23
+"""Bytes of the rows that are unpacked at a time, about."""
+
 Blocks = Iterator[tuple[Any, int]]
 """Some rows, and how many bytes of the file were read for them and those before."""
 
@@ -36,12 +39,22 @@ def _rows(
             for block, done in blocks(file, path.stat().st_size):
                 check_columns(str(path), block.schema.names)
                 reading.bytes_read = before + done
-                for row in block.to_pylist():
+                for row in _without_times(block).to_pylist():
                     number += 1
                     yield f"{path}, row {number}", row
-    except (ArrowException, OSError) as error:
+    except DataError:
+        raise
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise DataError(f"{path} is no whole {kind} file ({reason}).") from error
+
+
+def _without_times(block: Any) -> Any:
+    """Leaves out columns of times, which are neither text nor a class, and of which Python cannot hold all."""
+    from pyarrow import types
+
+    fields = list(block.schema)
+    return block.select([field.name for field in fields if not types.is_temporal(field.type)])
 
 
 def _parquet_blocks(file: BinaryIO, size: int) -> Blocks:
@@ -50,7 +63,9 @@ def _parquet_blocks(file: BinaryIO, size: int) -> Blocks:
     # Without a buffer of a fixed size a whole group of rows is read at once, which may be the whole file.
     with parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:
         rows, done = max(1, table.metadata.num_rows), 0
-        for block in table.iter_batches(batch_size=1024):
+        groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
+        each = sum(group.total_byte_size for group in groups) // rows  # bytes of a row, unpacked
+        for block in table.iter_batches(batch_size=max(1, min(1024, _BLOCK // max(1, each)))):
             done += block.num_rows
             yield block, size * done // rows
 

@@ -95,7 +95,7 @@ class Journal:
         self._write(self.last)
 
     def _write(self, value: Any) -> None:
-        self._journal.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+        self._journal.write(json.dumps(value).encode() + b"\n")
 
     def close(self) -> None:
         for file in self._files.values():

@@ -71,8 +71,8 @@ class Progress:
     ) -> None:
         self._bar.close()
         seconds = time.monotonic() - self._begin
-        if kind is None and seconds >= SOON:
-            rows = self.reading.skipped if self.reading is not None else 0
+        rows = self.reading.skipped if self.reading is not None else 0
+        if kind is None and (rows or seconds >= SOON):
             say(
                 f"prepared {self.name}: {self._documents:,} documents, {self._tokens:,} tokens, "
                 f"{f'{rows:,} rows skipped, ' if rows else ''}in {seconds:.1f} s -> {self.target}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,7 @@ def write_store(
     *,
     name: str | None = None,
     reading: Reading | None = None,
+    labels: Sequence[str] = (),
     shard: int = SHARD,
 ) -> None:
     """Writes documents as tokens; `target` appears when it is whole.
@@ -66,6 +67,7 @@ def write_store(
         sources: where the documents come from, with a digest of each
         name: of the documents, for messages and for the folder in work; as the target, where not given
         reading: how the reading goes, for the progress bar and for the rows that are skipped
+        labels: names of the classes, where documents have such
         shard: number of characters that are written together
 
     Raises:
@@ -75,6 +77,7 @@ def write_store(
     name = name or target.name
     plan: dict[str, Any] = {
         "format": FORMAT,
+        "labels": list(labels),
         "tokenizer": tokenizer.fingerprint,
         "separator": separator,
         "sources": dict(sources or {}),
@@ -197,6 +200,7 @@ def _write_meta(
         "tokens": writer.tokens,
         "dtype": writer.dtype.str,
         "labelled": LABELS in states,
+        "labels": plan["labels"],
         "separator": writer.separator,
         "tokenizer": {
             "fingerprint": tokenizer.fingerprint,
@@ -213,4 +217,4 @@ def _write_meta(
         "lightformer": lightformer.__version__,
     }
     text = json.dumps(meta, indent=2, ensure_ascii=False)
-    (folder / META).write_text(text + "\n", encoding="utf-8")
+    (folder / META).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
