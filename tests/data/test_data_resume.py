@@ -60,11 +60,16 @@ def _digest(batch: dict[str, Any]) -> int:
 
 
 def _data(path: Path, **options: Any) -> TextFiles:
-    options = {"batch_size": 6, "seed": 5, "masking": masking.token(), **options}
+    options = {
+        "batch_size": 6,
+        "seed": 5,
+        "masking": masking.token(),
+        "examples": examples.windows(seq_len=41),
+        **options,
+    }
     return TextFiles(
         train=str(path),
         tokenizer=TokenizerConfig("wordpiece", 61),
-        examples=examples.windows(seq_len=41),
         cache_dir=str(path.parent / "cache"),
         **options,
     )
@@ -163,6 +168,22 @@ def test_a_run_does_not_go_on_with_other_batches(
         f"A run goes on only with the {name} that it began with, but the checkpoint has {values[0]} "
         f"and now it is {values[1]}; put back what changed, or start a new run."
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"validation_share": 0.6}, "training text"),
+        ({"masking": masking.token(probability=0.5)}, "masking"),
+        ({"examples": examples.windows(seq_len=5)}, "examples"),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_samples(
+    text_file: Path, tmp_path: Path, options: dict[str, Any], name: str
+) -> None:
+    _run(Recorder(), _data(text_file), tmp_path / "a", max_steps=4)
+    with pytest.raises(CheckpointError, match=f"A run goes on only with the {name} that it began"):
+        _run(Recorder(), _data(text_file, **options), tmp_path / "b", tmp_path / "a/step=4.ckpt")
 
 
 def test_a_run_does_not_go_on_with_another_text(text_file: Path, tmp_path: Path) -> None:
