@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,14 @@ def test_ctrl_c_ends_at_once_and_the_next_call_goes_on(here: Path) -> None:
     words = [sys.executable, "-c", code, "prepare", "--config", "c.yaml"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        words,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),  # not ignored, as behind `&`
     ) as process:
         journal = Path("data/cache/tokens/.TextFiles-train.partial/shards.jsonl")
         begun = time.monotonic()
