@@ -88,7 +88,7 @@ def test_a_cell_that_lies_is_called_broken(tmp_path: Path) -> None:
     assert rows["mha"] == ["ok", "ok"]
     assert "1: refused: leaks does not like alibi; choose rope." in done.out
     for number, role in ((2, "encoder"), (3, "decoder"), (4, "cross")):
-        line = rf"^{number}: broken \({role}, packed train\): document \d apart, (?:train|eval)\(\): \d\.\de"
+        line = rf"^{number}: broken \({role}, packed train\): document \d apart, train\(\): \d\.\de"
         assert re.search(line, done.out, re.MULTILINE), done.out
     found = COUNTS.search(done.out)
     assert found is not None

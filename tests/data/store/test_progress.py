@@ -52,9 +52,11 @@ def test_one_line_where_it_took_long_or_rows_were_left_out(
         rf"prepared it: 11 documents, {tokens:,} tokens, 1,234 rows skipped, in \d+\.\d s -> .*/b\n",
         said,
     )
-    monkeypatch.setattr(progress, "SOON", 1e9)
-    write_store(tmp_path / "c", [Document([text]) for text in TEXTS], tokenizer, 3, name="it")
-    assert capsys.readouterr().err == ""
+    plain = [Document([text]) for text in TEXTS]  # of which none is left out
+    for soon, target in ((1e9, tmp_path / "c"), (0.0, tmp_path / "d")):
+        monkeypatch.setattr(progress, "SOON", soon)
+        write_store(target, plain, tokenizer, 3, name="it")
+        assert bool(capsys.readouterr().err) == (soon == 0)
     skipped = json.loads((tmp_path / "b/meta.json").read_text())["skipped"]
     assert skipped["rows"] == 1234
     assert skipped["first"] == [f"a.txt, line {line} is broken." for line in range(20)]
