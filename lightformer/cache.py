@@ -110,9 +110,10 @@ class Cache:
         """
         if is_token is not None and is_token.shape[1] == self.length + seq_len:
             return is_token
-        if is_token is None and self.is_token is None:
+        some = self.is_token if is_token is None else is_token
+        if some is None:
             return None
-        device = (is_token if is_token is not None else self.is_token).device  # type: ignore[union-attr]
+        device = some.device
 
         def known(part: Tensor | None, length: int) -> Tensor:
             return (

@@ -29,6 +29,24 @@ class Head:
     settings: Callable[[Options], Options] = lambda _: {}
 
 
+def causal_heads(bare: str, lm: str, classifier: str) -> dict[str, Head]:
+    """Returns the heads of a causal family, by its names of their classes."""
+    return {
+        bare: Head("Encoder", "", lambda _: {"pooling": "last"}),
+        lm: Head(
+            "CausalLM",
+            "lm_head.weight  head.decoder.weight  untied",
+            lambda settings: {"tied": settings["tie_word_embeddings"]},
+            lambda options: {"tie_word_embeddings": options["tied"]},
+        ),
+        classifier: Head(
+            "SequenceClassification",
+            "score.weight  classifier.weight",
+            lambda _: {"pooling": "last", "classifier_bias": False},
+        ),
+    }
+
+
 @dataclass(frozen=True)
 class Family:
     """Models of one `model_type`.

@@ -145,7 +145,7 @@ class _Attempt:
         tensors: dict[str, Tensor] = {}
         used: set[str] = set()
         blocks = self.config.num_layer_groups or self.config.num_layers
-        bare = self.architecture.endswith("Model") and not self.architecture.endswith("LMHeadModel")
+        bare = self.head.task == "Encoder"  # then no name has the prefix
         for table, theirs, ours in (
             (self.family.names, "" if bare else self.family.prefix, "backbone."),
             (self.head.names, "", ""),

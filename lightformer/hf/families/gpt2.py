@@ -6,7 +6,7 @@ from typing import Any
 
 from lightformer import attention, block, feedforward, norm, position
 from lightformer.backbone_config import BackboneConfig
-from lightformer.hf.family import Family, Head
+from lightformer.hf.family import Family, causal_heads
 from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
 
 NAMES = """
@@ -63,20 +63,7 @@ FAMILY = Family(
     model_type="gpt2",
     prefix="transformer.",
     names=NAMES,
-    heads={
-        "GPT2Model": Head("Encoder", "", lambda _: {"pooling": "last"}),
-        "GPT2LMHeadModel": Head(
-            "CausalLM",
-            "lm_head.weight  head.decoder.weight  untied",
-            lambda settings: {"tied": settings["tie_word_embeddings"]},
-            lambda options: {"tie_word_embeddings": options["tied"]},
-        ),
-        "GPT2ForSequenceClassification": Head(
-            "SequenceClassification",
-            "score.weight  classifier.weight",
-            lambda _: {"pooling": "last", "classifier_bias": False},
-        ),
-    },
+    heads=causal_heads("GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification"),
     defaults={
         "n_embd": 768,
         "n_layer": 12,

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightformer import attention, block, feedforward, norm
 from lightformer.backbone_config import BackboneConfig
-from lightformer.hf.family import Family, Head
+from lightformer.hf.family import Family, causal_heads
 from lightformer.hf.rope import read_rope, write_rope
 from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
 
@@ -79,20 +79,7 @@ FAMILY = Family(
     model_type="llama",
     prefix="model.",
     names=NAMES,
-    heads={
-        "LlamaModel": Head("Encoder", "", lambda _: {"pooling": "last"}),
-        "LlamaForCausalLM": Head(
-            "CausalLM",
-            "lm_head.weight  head.decoder.weight  untied",
-            lambda settings: {"tied": settings["tie_word_embeddings"]},
-            lambda options: {"tie_word_embeddings": options["tied"]},
-        ),
-        "LlamaForSequenceClassification": Head(
-            "SequenceClassification",
-            "score.weight  classifier.weight",
-            lambda _: {"pooling": "last", "classifier_bias": False},
-        ),
-    },
+    heads=causal_heads("LlamaModel", "LlamaForCausalLM", "LlamaForSequenceClassification"),
     defaults={
         "hidden_act": "silu",
         "rms_norm_eps": 1e-6,
