@@ -131,6 +131,10 @@ class Examples(abc.ABC):
         `document_ids` and `position_ids`.
         """
 
+    def shortened(self) -> int:
+        """Returns how many documents lose tokens, since they are longer than a row may be; here none does."""
+        return 0
+
     def lengths(self, indices: Indices, epoch: int) -> Indices:
         """Returns the number of tokens in each of these samples, by which they can be grouped.
 

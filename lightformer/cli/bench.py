@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def bench(command: str, arguments: list[str]) -> int:
         help="measure the memory of preparing texts of such sizes too, such as 100 1000; takes minutes",
     )
     given = parser.read(arguments[1:])
-    if not given.megabytes >= LEAST:
-        raise ConfigError(f"--megabytes must be at least {LEAST}, not {given.megabytes}.")
+    if not LEAST <= given.megabytes < math.inf:
+        raise ConfigError(f"--megabytes must be a number from {LEAST} on, not {given.megabytes}.")
     if given.repeats < 1:
         raise ConfigError(f"--repeats must be at least 1, not {given.repeats}.")
     if min(given.memory, default=1) < 1:

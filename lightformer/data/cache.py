@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,42 +40,58 @@ def file_digest(path: Path) -> str:
     return state.hexdigest()
 
 
-def file_digests(paths: Sequence[str], cache_dir: Path) -> dict[str, str]:
+def file_digests(paths: Sequence[str], cache_dir: Path | None) -> dict[str, str]:
     """Returns a short name for what each file holds.
 
     They are remembered with the size and the time of the file, so that a large one is read only once.
 
     Args:
         paths: the files
-        cache_dir: folder for `digests.json`, which may be lost, torn or old
+        cache_dir: folder for `digests.json`, which may be lost, torn or old; where there is none, all files are read
 
     Raises:
         DataError: a file cannot be read.
     """
-    memory = _recall(cache_dir / _MEMORY)
+    memory = {} if cache_dir is None else _recall(cache_dir / _MEMORY)
     known = dict(memory)
     found: dict[str, str] = {}
     for name in paths:
-        key, stamp = str(Path(name).resolve()), _stamp(name)
+        key, before = str(Path(name).resolve()), stamp(name)
         remembered = known.get(key)
-        if remembered is not None and remembered[:-1] == stamp:
+        if remembered is not None and remembered[:-1] == before:
             found[name] = remembered[-1]
             continue
         found[name] = file_digest(Path(name))
         known.pop(key, None)
-        if stamp == _stamp(name) and time.time() - stamp[1] / 1e9 > _SETTLED:
-            known[key] = [*stamp, found[name]]
-    if known != memory:
+        if before == stamp(name) and time.time() - before[1] / 1e9 > _SETTLED:
+            known[key] = [*before, found[name]]
+    if cache_dir is not None and known != memory:
         _remember(cache_dir, known)
     return found
 
 
-def _stamp(name: str) -> list[int]:
+def stamp(name: str) -> list[int]:
+    """Returns the size of a file and its time, which are others when it has changed.
+
+    Raises:
+        DataError: there is no such file.
+    """
     try:
         status = os.stat(name)
     except OSError as error:
         raise DataError(f"{name} cannot be read ({error.strerror}).") from error
     return [status.st_size, status.st_mtime_ns]
+
+
+def check_unchanged(stamps: Mapping[str, Sequence[int]]) -> None:
+    """Compares files with their stamps of before.
+
+    Raises:
+        DataError: one has changed.
+    """
+    for name, before in stamps.items():
+        if stamp(name) != before:
+            raise DataError(f"{name} changed while it was read; run again when it rests.")
 
 
 def _recall(path: Path) -> dict[str, list[Any]]:

@@ -12,7 +12,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lightformer.data.cache import file_digests
+from lightformer.data.cache import check_unchanged, file_digests, stamp
+from lightformer.data.folders import say
 from lightformer.data.module import DataModule
 from lightformer.data.prepared import Part, Split
 from lightformer.data.reading.blocks import check_encoding
@@ -22,6 +23,8 @@ from lightformer.data.reading.names import expand
 from lightformer.data.sentences import Document
 from lightformer.errors import ConfigError
 
+_FAR = 2.0
+
 
 @dataclass(frozen=True)
 class _Share:
@@ -30,11 +33,13 @@ class _Share:
     Args:
         name: what the user calls them; empty where there is only one share
         files: files and names of data sets, with a digest of each
+        stamps: size and time of each file, from before its digest was taken
         weight: how often each of their samples is seen in an epoch of training
     """
 
     name: str
     files: dict[str, str]
+    stamps: dict[str, list[int]]
     weight: float = 1.0
 
 
@@ -60,8 +65,8 @@ class FilesModule(DataModule):
             test: the same for the test; validation is used, where not given
             validation_share: how much of the training data is kept for validation, where no validation is given
             encoding: how the files are encoded
-            on_error: stop at the first row that cannot be read, or skip and count such; of a file that cannot be
-                read further, skip the rest
+            on_error: stop at the first row that cannot be read, or skip and count such; of a .txt file a row is a
+                line; of a file that cannot be read further, skip the rest
         """
         super().__init__(**common)
         if not validation and not 0 < validation_share < 1:
@@ -103,11 +108,16 @@ class FilesModule(DataModule):
             for split, names in self.files.items()
         }
         every = [file for shares in found.values() for _, files, _ in shares for file in files]
-        paths = [file for file in every if not file.startswith(HUB)]
-        digests = file_digests(paths, self.cache_dir)
+        stamps = {file: stamp(file) for file in every if not file.startswith(HUB)}
+        digests = file_digests(list(stamps), self.cache_dir)
         return {
             split: [
-                _Share(name, {file: digests.get(file, file) for file in files}, weight)
+                _Share(
+                    name,
+                    {file: digests.get(file, file) for file in files},
+                    {file: stamps[file] for file in files if file in stamps},
+                    weight,
+                )
                 for name, files, weight in shares
             ]
             for split, shares in found.items()
@@ -147,6 +157,24 @@ class FilesModule(DataModule):
     def _documents(self, split: Split, share: _Share, reading: Reading) -> Iterator[Document]:
         reading.restart()
         yield from self.read(split, share.files, reading)
+        check_unchanged(share.stamps)
+
+    def prepare_data(self) -> None:
+        """As for any text; then says where the share for validation is far from what was asked for."""
+        super().prepare_data()
+        if not self.held_out:
+            return
+        parts, kept = self.parts("train"), self.corpora("validation")
+        for part, (train, _), (validation, _) in zip(
+            parts, self.corpora("train"), kept, strict=True
+        ):
+            held = validation.stop - validation.start
+            share = held / max(1, held + train.stop - train.start)
+            if not self.validation_share / _FAR <= share <= self.validation_share * _FAR:
+                say(
+                    f"{part.name}: validation_share is {self.validation_share:.1%}, but {share:.1%} of the text is "
+                    "kept for validation, since documents are kept whole; set data.validation to files of your own."
+                )
 
 
 def _expanded(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lightformer.errors import LightformerError, StorageError
 
+CACHE = "set data.cache_dir to a folder"
+
 
 def say(sentence: str) -> None:
     """Prints a line on standard error."""
@@ -19,10 +21,10 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def claim(target: Path, partial: Path) -> Iterator[Path | None]:
-    """Gives `partial` to fill, to this process alone; it becomes `target` at once, when it is whole.
+def claim(target: Path, way_out: str = CACHE) -> Iterator[Path | None]:
+    """Gives a folder to fill, to this process alone; it becomes `target` at once, when it is whole.
 
-    A process that comes meanwhile waits. What an error leaves in `partial` stays for the next one.
+    A process that comes meanwhile waits. What an error leaves in the folder stays for the next one.
 
     Yields:
         The folder, or None where `target` is there, be it that another process has just made it.
@@ -30,14 +32,15 @@ def claim(target: Path, partial: Path) -> Iterator[Path | None]:
     Raises:
         StorageError: the folder cannot be written.
     """
-    with writing(target):
+    partial = partial_of(target)
+    with writing(target, way_out):
         lock = _lock(target, partial)
     if lock is None:
         yield None
         return
     try:
         yield partial
-        with writing(target):
+        with writing(target, way_out):
             for path in partial.iterdir():
                 _sync(path)
             _sync(partial)
@@ -48,9 +51,9 @@ def claim(target: Path, partial: Path) -> Iterator[Path | None]:
 
 
 @contextmanager
-def publish(target: Path) -> Iterator[Path | None]:
+def publish(target: Path, way_out: str = CACHE) -> Iterator[Path | None]:
     """Gives an empty folder to fill, as `claim` does; of an error nothing is left."""
-    with claim(target, target.with_name(f".{target.name}.partial")) as folder:
+    with claim(target, way_out) as folder:
         if folder is None:
             yield None
             return
@@ -61,6 +64,27 @@ def publish(target: Path) -> Iterator[Path | None]:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def partial_of(target: Path) -> Path:
+    """Returns the folder that becomes `target` when it is whole."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def drop(partial: Path) -> bool:
+    """Removes a folder that nobody fills; returns whether it is gone."""
+    try:
+        handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(partial)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def _lock(target: Path, partial: Path) -> int | None:
@@ -95,8 +119,8 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Says in a sentence what the disk refuses.
+def writing(target: Path, way_out: str = CACHE) -> Iterator[None]:
+    """Says in a sentence what the disk refuses, and what to do then.
 
     Raises:
         StorageError: something cannot be written.
@@ -107,6 +131,5 @@ def writing(target: Path) -> Iterator[None]:
         if isinstance(error, LightformerError):
             raise
         raise StorageError(
-            f"{target} cannot be written ({error.strerror or error}); set data.cache_dir to a folder "
-            "that can."
+            f"{target} cannot be written ({error.strerror or error}); {way_out} that can."
         ) from error

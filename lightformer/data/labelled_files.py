@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import chain, compress, count
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
+from lightformer.data.cache import check_unchanged, digest
 from lightformer.data.files_module import FilesModule
+from lightformer.data.folders import publish, writing
 from lightformer.data.labels import LabelNames
 from lightformer.data.prepared import Split
 from lightformer.data.reading.faults import Reading
@@ -19,6 +22,7 @@ from lightformer.data.sentences import Document
 from lightformer.draws import uniform
 from lightformer.errors import DataError
 
+_LABELS = "labels.json"
 _USUAL = ("text", "sentence", "review")
 _DRAWN = 4096  # rows at a time
 
@@ -57,25 +61,54 @@ class LabelledFiles(FilesModule):
 
     @cached_property
     def _names(self) -> LabelNames:
+        """The classes; the training rows are read for them once, and they are kept in `cache_dir`."""
+        key = digest(self.label, self.sources("train"))
+        folder = self.cache_dir / "labels" / f"{type(self).__name__}-{key}"
+        if not folder.is_dir():
+            with publish(folder) as new:
+                if new is not None:
+                    text = json.dumps(self._collected())
+                    with writing(folder):
+                        (new / _LABELS).write_text(text, encoding="utf-8")
+        try:
+            return LabelNames(self.label, json.loads((folder / _LABELS).read_bytes()))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(
+                f"{folder} is damaged ({_LABELS} cannot be read); delete the folder, it is made again."
+            ) from error
+
+    def _collected(self) -> list[str | int | bool]:
         names, reading = LabelNames(self.label), Reading(self.encoding, self.on_error)
-        for file in self.sources("train"):
-            rows = read_rows(file, reading)
-            for _ in reading.each(lambda row: names.add(row[0], column(*row, self.label)), rows):
-                pass
-        return names
+        for share in self._shares["train"]:
+            for file in share.files:
+                rows = read_rows(file, reading)
+                for _ in reading.each(
+                    lambda row: names.add(row[0], column(*row, self.label)), rows
+                ):
+                    pass
+            check_unchanged(share.stamps)
+        return names.collected
 
     @property
     def labels(self) -> tuple[str, ...]:
         return self._names.names()
 
     def read(self, split: Split, files: Iterable[str], reading: Reading) -> Iterator[Document]:
-        rows = chain.from_iterable(read_rows(file, reading) for file in files)
-        documents = reading.each(self._document, rows)
+        found = chain.from_iterable(read_rows(file, reading) for file in files)
+        documents = reading.each(self._document, found)
         if split == "test" or not self.held_out:
             yield from documents
             return
-        asked = (drawn == (split == "validation") for drawn in self._drawn())
-        yield from compress(documents, asked)
+        asked, rows = split == "validation", [0, 0]  # left to the other split, and to this one
+        for document, drawn in zip(documents, self._drawn(), strict=False):
+            rows[drawn == asked] += 1
+            if drawn == asked:
+                yield document
+        if rows[0] and not rows[1]:
+            raise DataError(
+                f"validation_share {self.validation_share} leaves none of the {rows[0]} rows of {', '.join(files)} for "
+                f"{split}; set data.validation to files of your own."
+            )
 
     def _drawn(self) -> Iterator[bool]:
         """Yields for each training row whether it is kept for validation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 from lightformer.errors import DataError
@@ -39,13 +40,19 @@ class LabelNames:
 
     Args:
         name: the column they come from, for messages
+        known: labels that were collected before
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, known: Iterable[str | int | bool] = ()) -> None:
         self._name = name
-        self._seen: dict[Any, str] = {}  # label: where it was met first
+        self._seen: dict[Any, str] = dict.fromkeys(known, "")  # label: where it was met first
         self._names: tuple[str, ...] = ()
         self._numbers: dict[str, int] = {}
+
+    @property
+    def collected(self) -> list[str | int | bool]:
+        """Each label once, as it was met."""
+        return list(self._seen)
 
     def add(self, where: str, value: Any) -> None:
         """Takes the label of a training row."""

@@ -61,6 +61,10 @@ class Mixture:
     def __len__(self) -> int:
         return int(self.before[-1])
 
+    def shortened(self) -> int:
+        """Returns how many documents of all parts lose tokens."""
+        return sum(part.shortened() for part in self.parts)
+
     def lengths(self, indices: Indices, epoch: int) -> Indices:
         """Returns the number of tokens of each of these samples."""
         found = np.empty_like(indices)

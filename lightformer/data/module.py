@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightformer.data.baselines import most_frequent, text_baselines
 from lightformer.data.cache import digest
@@ -126,6 +127,12 @@ class DataModule(PreparedText, LightningDataModule):
         samples = self.samples("train")
         if samples is None:
             raise DataError("There is no training data; set data.train.")
+        if cut := samples.examples.shortened():
+            every = sum(corpus.num_documents for corpus, _ in self.corpora("train"))
+            rank_zero_info(
+                f"{cut:,} of {every:,} training documents are cut, since they are longer than examples.seq_len; "
+                "raise it to keep them whole."
+            )
         return StepLoader(
             samples,
             batch_size=self.batch_size,

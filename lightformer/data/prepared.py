@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal
 from lightformer.data.cache import digest
 from lightformer.data.folders import publish, writing
 from lightformer.data.sentences import Document
-from lightformer.data.store import FORMAT, note_changes, open_store, write_store
+from lightformer.data.store import (
+    FORMAT,
+    drop_begun,
+    note_changes,
+    open_store,
+    verify_store,
+    write_store,
+)
 from lightformer.data.tokenizer_text import training_texts
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.examples import Corpus
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-_TEXT = 3
+_TEXT = 4
 """Changes when sentences or documents are cut in another way, so that stores are made again."""
 
 
@@ -107,6 +114,7 @@ class PreparedText(ABC):
         folder = self.cache_dir / "tokens" / f"{part.name}-{key}"
         if not folder.is_dir():
             note_changes(folder.parent, part.name, fingerprint, part.sources)
+            drop_begun(folder, part.name, fingerprint, part.sources)
             write_store(
                 folder,
                 part.documents(),
@@ -126,6 +134,12 @@ class PreparedText(ABC):
         return {}
 
     def prepare_data(self) -> None:
-        """Trains the tokenizer and writes the tokens, where they are not there yet."""
+        """Trains the tokenizer and writes the tokens, where they are not there yet.
+
+        Raises:
+            DataError: the tokens that are there have been altered.
+        """
         for split in SPLITS:
             self.corpora(split)
+        for folder in self.stores.values():
+            verify_store(folder, self.cache_dir)

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 _LONGEST = 4000
 _BORDER = re.compile(
-    r"""(?=[\s.!?。！？])(?:  # most characters are passed over at once
-        [.!?]["')\]]{0,64}(?=\s{1,64}["'(\[`*]?[A-Z0-9])  # the end of a sentence, and the next one opens
-      | [。！？]["”’）]{0,64}                              # the same, where no space stands between
-      | (?<=\S)(?=[ \t]{0,64}\n[ \t]{0,64}\n)           # the end of a paragraph
+    r"""[.!?。！？\n](?:  # most characters are passed over at once
+        (?<=[.!?])["')\]]{0,64}(?=\s{1,64}["'(\[`*]?[A-Z0-9])  # the end of a sentence, and the next one opens
+      | (?<=[。！？])["”’）]{0,64}                              # the same, where no space stands between
+      | (?<=\n)(?=[ \t]{0,64}\n)                             # the end of a paragraph, and of blanks behind it
     )
     """,  # noqa: RUF001
     re.VERBOSE,
 )
+_BLANKS = re.compile(r"(?<=\S)[ \t]{0,64}\n\Z")
 _BEHIND, _AHEAD = 65, 131
 """So many characters before and after the end of a sentence tell that it is one, so that text may be a stream."""
 
@@ -50,8 +51,7 @@ def stream_sentences(blocks: Iterable[str]) -> Iterator[str]:
         text = text[kept:] + (block or "")
         start, seen = start - kept, seen - kept
         known = len(text) - (0 if block is None else _AHEAD)
-        ends = (match.end() for match in _BORDER.finditer(text, seen))
-        for border in chain(takewhile(known.__gt__, ends), [known]):
+        for border in chain(takewhile(known.__gt__, _borders(text, seen)), [known]):
             while border - start > _LONGEST:
                 space = text.rfind(" ", start + 1, start + _LONGEST)
                 cut = space if space > start else start + _LONGEST
@@ -64,3 +64,12 @@ def stream_sentences(blocks: Iterable[str]) -> Iterator[str]:
                 held, start = text[start:border], border
     if held or text[start:]:  # the last piece takes the white space at the very end
         yield held + text[start:]
+
+
+def _borders(text: str, start: int) -> Iterator[int]:
+    for match in _BORDER.finditer(text, start):
+        border = match.end()
+        if text[border - 1] != "\n":
+            yield border
+        elif blanks := _BLANKS.search(text, max(0, border - 66), border):
+            yield blanks.start()

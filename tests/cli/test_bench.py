@@ -39,7 +39,9 @@ def test_every_row_has_a_figure(
     ("words", "sentence"),
     [
         ("speed", "There is no `bench speed`. Benches: data."),
-        ("data --megabytes 0.1", "--megabytes must be at least 0.3, not 0.1."),
+        ("data --megabytes 0.1", "--megabytes must be a number from 0.3 on, not 0.1."),
+        ("data --megabytes inf", "--megabytes must be a number from 0.3 on, not inf."),
+        ("data --megabytes nan", "--megabytes must be a number from 0.3 on, not nan."),
         ("data --repeats 0", "--repeats must be at least 1, not 0."),
         ("data --memory 5 0", "--memory must be at least 1 megabyte, not 0."),
         (

@@ -86,7 +86,33 @@ def test_damage_is_found(store: Path, capsys: pytest.CaptureFixture[str]) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("made", None, "lacks 'made'"),
+        ("skipped", 3, "has 3 as 'skipped'"),
+        ("tokenizer", {"kind": "BPE"}, "lacks 'fingerprint'"),
+        ("files", {}, "lacks 'tokens.bin'"),
+        ("documents", "six", "has 'six' as 'documents'"),
+    ],
+)
+def test_a_meta_that_was_edited_is_one_sentence(
+    store: Path, capsys: pytest.CaptureFixture[str], key: str, value: object, fault: str
+) -> None:
+    meta = json.loads((store / "meta.json").read_text())
+    del meta[key]
+    (store / "meta.json").write_text(json.dumps(meta if value is None else {**meta, key: value}))
+    assert main(["data", "show", str(store)]) == 3
+    assert capsys.readouterr().err == (
+        f"error: {store} is damaged (meta.json {fault}); delete the folder, it is made again.\n"
+    )
+
+
 REFUSED = {
+    "data show --data TextFiles --data.train a.jsonl --data.encoding punycode": (
+        2,
+        "There is no encoding 'punycode'; mostly it is utf-8.",
+    ),
     "data show nowhere": (
         3,
         "nowhere is no store of tokens, since it has no meta.json; "

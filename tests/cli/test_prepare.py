@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lightformer.cli.main import main
+from tests.processes import start
 
 CONFIG = """model: {{name: {task}}}
 data:
@@ -48,6 +48,12 @@ def test_the_config_of_a_fit_is_prepared_once(capsys: pytest.CaptureFixture[str]
     assert (folder / "meta.json").stat().st_mtime_ns == stamp
 
 
+def stamps() -> dict[Path, int]:
+    """The time of each file that was prepared; of digests.json, which remembers them, it may be another."""
+    files = (path for path in Path("data").rglob("*.*") if path.name != "digests.json")
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
 def test_a_fit_finds_what_was_prepared(capsys: pytest.CaptureFixture[str]) -> None:
     short = [
         "--data.examples.seq_len",
@@ -60,10 +66,10 @@ def test_a_fit_finds_what_was_prepared(capsys: pytest.CaptureFixture[str]) -> No
     small = ["hidden_size 12", "num_heads 2", "num_layers 1", "max_seq_len 8"]
     body = [word for option in small for word in f"--model.backbone.{option}".split()]
     assert main(["prepare", "--config", "c.yaml", *short]) == 0
-    before = {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.*")}
+    before = stamps()
     assert len(before) > 5
     assert main(["fit", "--config", "c.yaml", *short, *body]) == 0
-    assert {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.*")} == before
+    assert stamps() == before
 
 
 def test_the_data_may_stand_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,34 +157,31 @@ writing._Writer.add = lambda *given: (add(*given), time.sleep(0.3))
 MAIN = "import sys; from lightformer.cli.main import main; sys.exit(main())"
 
 
+def noted(tokens: Path) -> list[str]:
+    """What the journal of the one store in work says; nothing before a shard is whole."""
+    lines = [file.read_text().splitlines() for file in tokens.glob(".*.partial/shards.jsonl")]
+    return lines[0] if lines and len(lines[0]) > 1 else []
+
+
 def test_ctrl_c_ends_at_once_and_the_next_call_goes_on(here: Path) -> None:
     Path("a.txt").write_text("".join(f"{TEXT} {number}\n" for number in range(1511)))
     code = f"from lightformer.data.store import write_store; {SMALL_SHARDS}\n{SLOWLY}\n{MAIN}"
-    words = [sys.executable, "-c", code, "prepare", "--config", "c.yaml"]
+    words = ["-c", code, "prepare", "--config", "c.yaml"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        words,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        preexec_fn=partial(
-            signal.signal, signal.SIGINT, signal.SIG_DFL
-        ),  # not ignored, as behind `&`
-    ) as process:
-        journal = Path("data/cache/tokens/.TextFiles-train.partial/shards.jsonl")
+    with start(*words, env=env, start_new_session=True) as process:
+        tokens = Path("data/cache/tokens")
         begun = time.monotonic()
-        while not (journal.is_file() and journal.read_text().count("\n") > 1):
+        while not noted(tokens):
             assert process.poll() is None
             assert time.monotonic() - begun < 60
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert b"Traceback" not in err
+    assert "Traceback" not in err
     assert not members(process.pid)
-    done = journal.read_text().splitlines()
-    subprocess.run(words, env=env, check=True, capture_output=True)
-    (folder,) = Path("data/cache/tokens").iterdir()
+    done = noted(tokens)
+    subprocess.run([sys.executable, *words], env=env, check=True, capture_output=True)
+    (folder,) = tokens.iterdir()
     assert (folder / "shards.jsonl").read_text().splitlines()[: len(done)] == done
     assert json.loads((folder / "meta.json").read_text())["documents"] == 1

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from corpora import sentences
+from modules import characters, labelled
 
-from lightformer.data import LabelledFiles, TextFiles, TokenizerConfig
 from lightformer.data.files_module import FilesModule
 from lightformer.draws import uniform
 from lightformer.errors import ConfigError, DataError
@@ -23,16 +23,6 @@ Write = Callable[[str, "str | bytes"], Path]
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def characters(train: Any, **options: Any) -> TextFiles:
-    options = {"tokenizer": TokenizerConfig("characters"), "batch_size": 2, **options}
-    return TextFiles(train=train, cache_dir="cache", **options)
-
-
-def labelled(train: Any, **options: Any) -> LabelledFiles:
-    options = {"tokenizer": TokenizerConfig("characters"), "batch_size": 2, **options}
-    return LabelledFiles(train=train, cache_dir="cache", **options)
 
 
 def texts(data: FilesModule, split: Any) -> list[list[str]]:

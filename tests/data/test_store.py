@@ -136,7 +136,7 @@ def test_a_damaged_store_is_refused(tmp_path: Path, letters: Tokenizer) -> None:
     )
     (folder / "meta.json").write_text('{"format": 2, "files": {}}')
     assert refused(open_store, folder) == (
-        f"{folder} is damaged (meta.json lacks 'dtype'); delete the folder, it is made again."
+        f"{folder} is damaged (meta.json lacks 'name'); delete the folder, it is made again."
     )
     (folder / "meta.json").write_text('{"format": 99}')
     assert refused(open_store, folder) == (

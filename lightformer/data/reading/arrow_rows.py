@@ -12,7 +12,7 @@ from lightformer.errors import DataError
 
 
 def parquet_rows(path: Path, reading: Reading) -> Iterator[Row]:
-    """Yields the rows of a .parquet file."""
+    """Yields the rows of a .parquet file; a value is held in memory whole, however long it is."""
     return _rows(path, reading, "Parquet", _parquet_blocks)
 
 

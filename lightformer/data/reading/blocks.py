@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import os
+import re
 import zlib
 from collections.abc import Iterator
 from itertools import chain
@@ -22,26 +22,56 @@ HELD = 1 << 16
 """Characters of a line, at most, that wait for its end: a line with a fault in it is left out whole."""
 
 
+_MARK = "lightformer.mark"
+"""Names what the decoders do at bytes that are no text."""
+
+_FAULT = re.compile("\0|\udc00(..)([0-9]+)\udc01")
+LOST = "\N{REPLACEMENT CHARACTER}"
+"""Stands for what is lost of a line with a fault."""
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    """Puts into the text what the first byte is that is none, and how many bytes are left from there on."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    left = len(error.object) - error.start
+    return f"\udc00{error.object[error.start]:02x}{left}\udc01", error.end
+
+
+codecs.register_error(_MARK, _mark)
+
+
 def check_encoding(encoding: str) -> None:
-    """Refuses an encoding that there is not.
+    """Refuses an encoding that there is not, or in which a file cannot be read a block at a time.
 
     Raises:
         ConfigError: Python knows no such encoding of text.
     """
     try:
-        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        written = "a\n".encode(encoding)
+        decoder = codecs.getincrementaldecoder(encoding)(_MARK)
+        for byte in written:
+            decoder.decode(bytes([byte]))
     except (LookupError, ValueError) as error:
         raise ConfigError(f"There is no encoding {encoding!r}; mostly it is utf-8.") from error
 
 
-def text_blocks(path: Path, reading: Reading) -> Iterator[str]:
+def text_blocks(
+    path: Path, reading: Reading, faulty: dict[int, DataError] | None = None
+) -> Iterator[str]:
     """Yields the text of a file in blocks, without a byte order mark and with one kind of line end.
+
+    Args:
+        path: of the file
+        reading: how it is read
+        faulty: takes for each line with bytes that are no text what is wrong with it, before the line is given; in the
+            line another character stands for them. Where not given, nothing is read further than the first.
 
     Raises:
         DataError: it is empty, or no text, or cannot be read further; the lines before that were given.
     """
     lack, held = "is empty", ""
-    for text in _texts(path, reading):
+    for text in _texts(path, reading, faulty):
         if lack:
             lack = "holds only blank lines" if text.isspace() else ""
         text = held + text
@@ -57,23 +87,38 @@ def text_blocks(path: Path, reading: Reading) -> Iterator[str]:
         raise DataError(f"{path} {lack}.")
 
 
-def _texts(path: Path, reading: Reading) -> Iterator[str]:
-    """Yields what a file holds as text, up to the very character that is faulty."""
-    decoder = codecs.getincrementaldecoder(reading.encoding)()
+def _texts(path: Path, reading: Reading, faulty: dict[int, DataError] | None) -> Iterator[str]:
+    """Yields what a file holds as text; where faults are not taken, up to the very character that is faulty."""
+    decoder = codecs.getincrementaldecoder(reading.encoding)(_MARK)
     ends = io.IncrementalNewlineDecoder(None, translate=True)
     line, done, begun = 1, 0, False
     try:
         for block in chain(_blocks(path, reading), [b""]):
-            text, fault = _decoded(decoder, block, done, reading.encoding)
-            text = ends.decode(text, final=not block or fault != "")
+            before = decoder.getstate()[0]
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeError as error:
+                raise DataError(
+                    f"{path}, line {line} is not {reading.encoding}: it has no mark; "
+                    f"set data.encoding to {reading.encoding}-le."
+                ) from error
+            text = ends.decode(text, final=not block)
             if text and not begun:
                 text, begun = text.removeprefix("\ufeff"), True
+            if "\0" in text or "\udc00" in text:
+                for place, ahead, what in _faults(
+                    text, before + block, done + len(block), reading.encoding
+                ):
+                    fault = DataError(f"{path}, line {line + ahead} {what}")
+                    if faulty is None:
+                        yield text[:place]
+                        raise fault
+                    faulty.setdefault(line + ahead, fault)
+                text = _FAULT.sub(LOST, text)
             line += text.count("\n")
             done += len(block)
             if text:
                 yield text
-            if fault:
-                raise DataError(f"{path}, line {line} {fault}")
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         if not done:
@@ -86,19 +131,10 @@ def _texts(path: Path, reading: Reading) -> Iterator[str]:
 def _blocks(path: Path, reading: Reading) -> Iterator[bytes]:
     """Yields what a file holds, or held before it was compressed."""
     before = reading.bytes_read
-    with path.open("rb") as file:
-        state = _state(file)
-        with _decompressed(path, file) as content:
-            while block := content.read1(BLOCK):
-                reading.bytes_read = before + file.tell()
-                yield block
-            if _state(file) != state:
-                raise DataError(f"{path} changed while it was read; start again when it rests.")
-
-
-def _state(file: BinaryIO) -> tuple[int, int]:
-    found = os.fstat(file.fileno())
-    return found.st_size, found.st_mtime_ns
+    with path.open("rb") as file, _decompressed(path, file) as content:
+        while block := content.read1(BLOCK):
+            reading.bytes_read = before + file.tell()
+            yield block
 
 
 def _decompressed(path: Path, file: BinaryIO) -> Any:
@@ -111,34 +147,33 @@ def _decompressed(path: Path, file: BinaryIO) -> Any:
     return file
 
 
-def _decoded(
-    decoder: codecs.IncrementalDecoder, block: bytes, done: int, encoding: str
-) -> tuple[str, str]:
-    """Returns a block as text, as far as it is text, and what is wrong with what comes next.
+def _faults(text: str, data: bytes, end: int, encoding: str) -> Iterator[tuple[int, int, str]]:
+    """Yields the first fault of each line: its place in the text, how many lines end before it, and what it is.
 
     Args:
-        decoder: knows the end of the last block
-        block: what to decode; nothing, at the end
-        done: number of bytes before the block
+        text: with marks
+        data: the bytes that it was made of
+        end: how many bytes the file has up to there
         encoding: for the message
     """
-    state, fault = decoder.getstate(), ""
-    try:
-        text = decoder.decode(block, final=not block)
-    except UnicodeDecodeError as error:
-        byte = done + len(block) - len(error.object) + error.start
-        fault = (
-            f"is not {encoding}: byte {byte} is 0x{error.object[error.start]:02x}; "
-            "convert the file, or set data.encoding."
-        )
-        decoder.setstate(state)
-        text = decoder.decode(block[: max(0, byte - done)])
-    except UnicodeError:
-        return "", f"is not {encoding}: it has no mark; set data.encoding to {encoding}-le."
-    if "\0" in text:
-        decoder.setstate(state)
-        letters = (decoder.decode(block[i : i + 1]) for i in range(len(block)))
-        byte = done + next(i for i, letter in enumerate(letters) if "\0" in letter)
-        fault = f"has a NUL byte (byte {byte}): this is not a text file."
-        text = text[: text.index("\0")]
-    return text, fault
+    nuls = _nuls(data, end - len(data), encoding) if "\0" in text else []
+    lines = at = 0
+    while at >= 0 and (match := _FAULT.search(text, at)):
+        place = match.start()
+        lines += text.count("\n", at, place)
+        if match[1] is None:
+            nul = text.count("\0", 0, place)
+            byte = (nuls[nul : nul + 1] or [end])[0]
+            yield place, lines, f"has a NUL byte (byte {byte}): this is not a text file."
+        else:
+            what = f"byte {end - int(match[2])} is 0x{match[1]}"
+            advice = "convert the file, or set data.encoding."
+            yield place, lines, f"is not {encoding}: {what}; {advice}"
+        at = text.find("\n", place)
+
+
+def _nuls(data: bytes, start: int, encoding: str) -> list[int]:
+    """Where in the file its NUL characters are, each of which is one byte, or two or four together."""
+    width = len("\0\0".encode(encoding)) - len("\0".encode(encoding))
+    places = range(-start % width, len(data) - width + 1, width)
+    return [start + place for place in places if not any(data[place : place + width])]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from pathlib import Path
 
 from lightformer.data.reading.blocks import text_blocks
 from lightformer.data.reading.faults import Reading
+from lightformer.errors import DataError
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_BLANK = 64
+"""Blocks of white space in front of a document, at most, that are kept."""
 
 
 def documents(path: Path, separator: str | None, reading: Reading) -> Iterator[Iterator[str]]:
@@ -18,7 +25,7 @@ def documents(path: Path, separator: str | None, reading: Reading) -> Iterator[I
         separator: stands between two documents; the file is one, where there is none
         reading: what happens at a fault
     """
-    blocks = reading.until_fault(text_blocks(path, reading))
+    blocks = reading.until_fault(_sound(path, reading))
     if separator is None:
         whole = _without_blank(blocks)
         if whole is not None:
@@ -29,6 +36,29 @@ def documents(path: Path, separator: str | None, reading: Reading) -> Iterator[I
             document = _without_blank(_without_outer_lines(part for part in parts if part))
             if document is not None:
                 yield document
+
+
+def _sound(path: Path, reading: Reading) -> Iterator[str]:
+    """Yields the text of a file without the lines that have a fault; what came before one in a very long line stays."""
+    faulty: dict[int, DataError] = {}
+    number, left_out, begun = 1, 0, False  # begun: something of the line was given
+    for block in text_blocks(path, reading, faulty):
+        if not faulty and number != left_out:
+            number, begun = number + block.count("\n"), not block.endswith("\n")
+            yield block
+            continue
+        kept = []
+        for line in _LINE.findall(block):
+            ends = line.endswith("\n")
+            if number in faulty:
+                left_out = number
+                reading.fault(faulty.pop(number))
+            if number != left_out or (begun and ends):
+                kept.append(line if number != left_out else "\n")
+                begun = not ends
+            number += ends
+        if kept:
+            yield "".join(kept)
 
 
 def _cut(blocks: Iterable[str], separator: str) -> Iterator[str | None]:
@@ -58,8 +88,11 @@ def _without_outer_lines(blocks: Iterable[str]) -> Iterator[str]:
 
 
 def _without_blank(blocks: Iterator[str]) -> Iterator[str] | None:
-    """Returns a text, or None where there is only white space in it."""
-    blank: list[str] = []
+    """Returns a text, or None where there is only white space in it.
+
+    Of megabytes of white space in front of a text, the last ones stay.
+    """
+    blank: deque[str] = deque(maxlen=_BLANK)
     for block in blocks:
         blank.append(block)
         if not block.isspace():

@@ -19,12 +19,16 @@ LARGEST = 1 << 28
 
 def json_lines(path: Path, reading: Reading) -> Iterator[Row]:
     """Yields the objects of a .jsonl file, one a line."""
+    faulty: dict[int, DataError] = {}
 
     def row(numbered: tuple[int, str]) -> Row:
-        where = f"{path}, line {numbered[0]}"
-        return where, _object(where, _parsed(where, numbered[1]))
+        number, line = numbered
+        if number in faulty:
+            raise faulty.pop(number)
+        where = f"{path}, line {number}"
+        return where, _object(where, _parsed(where, line))
 
-    numbered = enumerate(lines(path, reading), start=1)
+    numbered = enumerate(lines(path, reading, faulty), start=1)
     return reading.each(row, (item for item in numbered if item[1] and not item[1].isspace()))
 
 

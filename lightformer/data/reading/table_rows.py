@@ -24,17 +24,23 @@ def tab_rows(path: Path, reading: Reading) -> Iterator[Row]:
 
 def _rows(path: Path, reading: Reading, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
-    text = (line + "\n" for line in lines(path, reading))
+    faulty: dict[int, DataError] = {}
+    text = (line + "\n" for line in lines(path, reading, faulty))
     table = csv.reader(text, delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
-        where = f"{path}, line {table.line_num + 1}"
+        first, fault = table.line_num + 1, None
+        where = f"{path}, line {first}"
         try:
             row = next(table, None)
         except csv.Error as error:
-            fault = DataError(f"{where} cannot be read: {error}; is a quote left open?")
+            row, fault = [], _broken(where, error, table.line_num - first)
+        if faulty:
+            wrong = [faulty.pop(n) for n in range(first, table.line_num + 1) if n in faulty]
+            fault = fault or next(iter(wrong), None)
+        if fault is not None:
             if header is None:
-                raise fault from error
+                raise fault
             reading.fault(fault)
             continue
         if row is None:
@@ -53,3 +59,10 @@ def _rows(path: Path, reading: Reading, delimiter: str) -> Iterator[Row]:
             )
         else:
             yield where, dict(zip(header, row, strict=True))
+
+
+def _broken(where: str, error: csv.Error, more: int) -> DataError:
+    """Names a row that is none, and how much was taken to be of it."""
+    taken = f"the next {more:,} lines are" if more > 1 else "the next line is"
+    extent = f" Then {taken} part of it." if more else ""
+    return DataError(f"{where} cannot be read: {error}; is a quote left open?{extent}")

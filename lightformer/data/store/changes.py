@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightformer.data.folders import say
+from lightformer.data.folders import drop, partial_of, say
+from lightformer.data.store.journal import plan_of
 from lightformer.data.store.layout import META
 from lightformer.data.store.reading import read_meta
 from lightformer.errors import DataError
@@ -32,6 +33,24 @@ def note_changes(folder: Path, name: str, tokenizer: str, sources: Mapping[str, 
             other = difference(before, {"sources": sources, "tokenizer": tokenizer})
             say(f"{name}: {other} since {path.parent} was made; it is prepared anew.")
             return
+
+
+def drop_begun(target: Path, name: str, tokenizer: str, sources: Mapping[str, str]) -> None:
+    """Drops what was begun of the same sources with another content, and says so; what is being made stays.
+
+    Args:
+        target: folder of the store that is made now
+        name: of the documents
+        tokenizer: its fingerprint
+        sources: with a digest of each
+    """
+    for folder in sorted(target.parent.glob(f".{name}-*.partial")):
+        plan = plan_of(folder)
+        if folder == partial_of(target) or plan is None or set(plan["sources"]) != set(sources):
+            continue
+        other = difference(plan, {"sources": sources, "tokenizer": tokenizer})
+        if drop(folder):
+            say(f"{name}: {other} since it was begun; what was done of it is dropped.")
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -103,6 +103,11 @@ class Journal:
         self._journal.close()
 
 
+def plan_of(folder: Path) -> dict[str, Any] | None:
+    """Returns what is written in a folder, as far as that was noted."""
+    return next((json.loads(line) for line in _lines(folder / SHARDS)), None)
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """The whole lines of a journal, if there is one."""
     if path.is_file():

@@ -17,6 +17,26 @@ SENTENCES = "sentences.bin"
 DOCUMENTS = "documents.bin"
 LABELS = "labels.bin"
 
+_FILE = {"bytes": int, "blake2b": str}
+
+CONTENT: dict[str, Any] = {
+    "name": str,
+    "documents": int,
+    "sentences": int,
+    "tokens": int,
+    "dtype": str,
+    "labelled": bool,
+    "labels": list,
+    "separator": int | None,
+    "tokenizer": {"fingerprint": str, "kind": str, "size": int},
+    "sources": dict,
+    "skipped": {"rows": int, "first": list},
+    "files": dict.fromkeys((TOKENS, SENTENCES, DOCUMENTS, SHARDS, TOKENIZER), _FILE),
+    "made": str,
+    "lightformer": str,
+}
+"""What `meta.json` has, and of which kind it is."""
+
 WIDE = np.dtype("<i8")
 """How borders and classes are written."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lightformer.data.store.growing import state_of
+from lightformer.data.cache import file_digests
 from lightformer.data.store.layout import (
+    CONTENT,
     DOCUMENTS,
     FORMAT,
     LABELS,
@@ -44,7 +46,22 @@ def read_meta(folder: Path) -> dict[str, Any]:
             f"{folder} has format {found}, but this version reads {FORMAT}; "
             "delete the folder, it is made again."
         )
+    if fault := _fault(meta, CONTENT):
+        raise _damaged(folder, f"{META} {fault}")
     return meta
+
+
+def _fault(found: Any, content: Any, name: str = "") -> str:
+    """Returns what lacks in what was found, or is of another kind; nothing, where all is there."""
+    if not isinstance(content, dict):
+        return "" if isinstance(found, content) else f"has {reprlib.repr(found)} as {name!r}"
+    if not isinstance(found, dict):
+        return f"has {reprlib.repr(found)} as {name!r}"
+    faults = (
+        _fault(found[key], kind, key) if key in found else f"lacks {key!r}"
+        for key, kind in content.items()
+    )
+    return next(filter(None, faults), "")
 
 
 def open_store(folder: Path) -> Corpus:
@@ -72,15 +89,22 @@ def open_store(folder: Path) -> Corpus:
         raise _damaged(folder, _reason(error)) from error
 
 
-def verify_store(folder: Path) -> None:
-    """Reads every byte of a store, and compares it with what was written.
+def verify_store(folder: Path, memory: Path | None = None) -> None:
+    """Compares every byte of a store with what was written.
+
+    Args:
+        folder: of the store
+        memory: folder in which it is remembered what files hold, so that they are read once; all are read, where not
+            given
 
     Raises:
         DataError: something in it has changed.
     """
     open_store(folder)
-    for name, file in read_meta(folder)["files"].items():
-        if state_of(folder / name).digest != file["blake2b"]:
+    files = read_meta(folder)["files"]
+    found = file_digests([str(folder / name) for name in files], memory)
+    for (name, file), digest in zip(files.items(), found.values(), strict=True):
+        if digest != file["blake2b"]:
             raise _damaged(folder, f"{name} is not what was written")
 
 

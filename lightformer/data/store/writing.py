@@ -65,7 +65,7 @@ def write_store(
         tokenizer: makes the tokens
         separator: token to put after each document, if any
         sources: where the documents come from, with a digest of each
-        name: of the documents, for messages and for the folder in work; as the target, where not given
+        name: of the documents, for messages; as the target, where not given
         reading: how the reading goes, for the progress bar and for the rows that are skipped
         labels: names of the classes, where documents have such
         shard: number of characters that are written together
@@ -83,7 +83,7 @@ def write_store(
         "sources": dict(sources or {}),
         "shard": shard,
     }
-    with claim(target, target.with_name(f".{name}.partial")) as folder:
+    with claim(target) as folder:
         if folder is None:
             return
         with writing(target):

@@ -54,8 +54,9 @@ class Documents(Examples):
         if self.width < 1:
             raise ConfigError(f"seq_len must be at least {1 + 2 * special_tokens}, not {seq_len}.")
         self.starts, self.ends = corpus.texts(with_separator=not special_tokens)
+        self.truncates = long == "truncate"
         rows = -(-(self.ends - self.starts) // self.width)  # of each document; none of an empty one
-        if long == "truncate":
+        if self.truncates:
             rows = np.minimum(rows, 1)
         self.before = np.concatenate([[0], np.cumsum(rows)])
 
@@ -70,6 +71,9 @@ class Documents(Examples):
         return lay_out(
             self.corpus, self.vocabulary, stretches, shape, framed=self.framed, packed=False
         )
+
+    def shortened(self) -> int:
+        return int(np.count_nonzero(self.ends - self.starts > self.width)) if self.truncates else 0
 
     def lengths(self, indices: Indices, epoch: int) -> Indices:
         return self._stretches(indices)[1] + 2 * self.framed

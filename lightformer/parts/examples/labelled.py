@@ -53,6 +53,9 @@ class Labelled(Examples):
     def __len__(self) -> int:
         return self.corpus.num_documents
 
+    def shortened(self) -> int:
+        return int(np.count_nonzero(np.diff(self.corpus.bounds()) > self.room))
+
     def lengths(self, indices: Indices, epoch: int) -> Indices:
         _, lengths = self._segments(indices)
         return np.asarray(sum(lengths) + self.extra)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
+import random
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pytest
+from bad_files import BAD_FILES, NEVER, BadFile, page
 from pyarrow import parquet
 
 from lightformer.data.reading import Reading, blocks, json_rows, lines
@@ -17,151 +21,8 @@ from lightformer.data.reading.sources import read_rows, read_texts
 from lightformer.errors import DataError
 
 Write = Callable[[str, "str | bytes"], Path]
-WRONG_KIND = (
-    " is of an unknown kind; it must be one of .txt, .jsonl, .json, .csv, .tsv, .parquet, "
-    "or one of these with .gz or .zst."
-)
-BAD_NAME: list[tuple[str, bytes, str]] = [
-    ("rows.docx", b"x", WRONG_KIND),
-    ("rows", b"x", WRONG_KIND),
-    (
-        "rows.parquet.gz",
-        b"x",
-        " must be unpacked first; .parquet files are compressed inside.",
-    ),
-    ("rows.txt.zst.gz", b"x", WRONG_KIND),
-]
-WHOLE_FILE: list[tuple[str, bytes, str]] = [
-    ("empty.txt", b"", " is empty."),
-    ("empty.txt.gz", b"", " is empty."),
-    ("empty.txt.zst", b"", " is empty."),
-    ("empty.csv", b"", " is empty."),
-    ("blank.txt", b"\n\t\r\n", " holds only blank lines."),
-    ("blank.jsonl", b" \n\n", " holds only blank lines."),
-    ("binary.txt", b"\x7fELF\x02\0", ", line 1 has a NUL byte (byte 5): this is not a text file."),
-    ("nul.csv", b"text\na\0b", ", line 2 has a NUL byte (byte 6): this is not a text file."),
-    ("header.csv", b"text,label\n\n", " has no rows."),
-    ("twice.tsv", b"text\ta\ttext\n", ", line 1 names the column 'text' twice; rename one."),
-    (
-        "quote.csv",
-        b'text,"label\none,1\n',
-        ", line 1 cannot be read: unexpected end of data; is a quote left open?",
-    ),
-    (
-        "after.csv",
-        b'"text"x,label\ntext,1\none,2\n',
-        ", line 1 cannot be read: ',' expected after '\"'; is a quote left open?",
-    ),
-    (
-        "alone.jsonl",
-        b'{"text"\n',
-        ", line 1, column 8 is broken JSON: Expecting ':' delimiter.",
-    ),
-    (
-        "broken.json",
-        b'[\n{"text": "a"},\n{"text"',
-        ", line 3, column 8 is broken JSON: Expecting ':' delimiter.",
-    ),
-    (
-        "lines.json",
-        b'{"text": "a"}\n{"text": "b"}\n',
-        ", line 2, column 1 is broken JSON: Extra data; is it one object a line, it is .jsonl.",
-    ),
-    ("object.json", b'{"text": "a"}', " must be a list of objects, but is an object."),
-    ("none.json", b"[]", " has no rows."),
-    ("deep.json", b"[" * 99_999, " is broken JSON: it is nested too deeply."),
-    ("no.gz.txt.gz", b"one two", " cannot be read (Not a gzipped file (b'on'))."),
-    (
-        "no.zst.txt.zst",
-        b"one two",
-        " cannot be read (ZSTD decompress failed: Unknown frame descriptor).",
-    ),
-]
-ONE_ROW: list[tuple[str, bytes, str]] = [
-    (
-        "latin.jsonl",
-        b'{"text": "a"}\n{"text": "\xfcber"}\n',
-        ", line 2 is not utf-8: byte 24 is 0xfc; convert the file, or set data.encoding.",
-    ),
-    (
-        "quote.csv",
-        b'text,label\none,1\ntwo,"2\nthree,3\n',
-        ", line 3 cannot be read: unexpected end of data; is a quote left open?",
-    ),
-    (
-        "after.csv",
-        b'text\n"one" 1\ntwo\n',
-        ", line 2 cannot be read: ',' expected after '\"'; is a quote left open?",
-    ),
-    (
-        "extra.csv",
-        b"text,label\n\none,1\ntwo,2,extra\n",
-        ", line 4 has 3 columns, but the header has 2; put quotes around text that holds the "
-        "separator.",
-    ),
-    (
-        "short.tsv",
-        b"text\tlabel\none\ntwo\t2\n",
-        ", line 2 has 1 columns, but the header has 2; put quotes around text that holds the "
-        "separator.",
-    ),
-    (
-        "broken.jsonl",
-        b'{"text": "a"}\n{"text": \n{"text": "b"}\n',
-        ", line 2, column 10 is broken JSON: Expecting value.",
-    ),
-    (
-        "cut.jsonl",
-        b'{"text": "a"}\n\n{"text": "b',
-        ", line 3, column 10 is broken JSON: Unterminated string starting at.",
-    ),
-    (
-        "digits.jsonl",
-        b'{"text": "a"}\n{"label": ' + b"1" * 9999 + b"}\n",
-        ", line 2 is broken JSON: Exceeds the limit (4300 digits) for integer string conversion: "
-        "value has 9999 digits; use sys.set_int_max_str_digits() to increase the limit.",
-    ),
-    (
-        "list.jsonl",
-        b'["b"]\n{"text": "a"}\n',
-        ", line 1 must be an object such as {'text': ...}, but is a list.",
-    ),
-    (
-        "twice.jsonl",
-        b'{"text": "a"}\n{"text": "a", "b": 1, "text": "b"}\n',
-        ", line 2 has the key 'text' twice; keep one.",
-    ),
-    (
-        "twice.json",
-        b'[{"text": "a"},\n{"b": 1, "b": 2}]',
-        ", row 2 has the key 'b' twice; keep one.",
-    ),
-    (
-        "null.json",
-        b'[null, {"text": "a"}]',
-        ", row 1 must be an object such as {'text': ...}, but is null.",
-    ),
-    (
-        "field.jsonl",
-        b'{"text": "a"}\n{"txt": "b"}\n',
-        ", line 2 has no 'text'. Did you mean 'txt'? Columns: txt.",
-    ),
-    (
-        "null.jsonl",
-        b'{"text": null}\n{"text": "b"}\n',
-        ", line 1 must have text in 'text', but has null.",
-    ),
-    (
-        "number.jsonl",
-        b'{"text": 3}\n{"text": "b"}\n',
-        ", line 1 must have text in 'text', but has the value 3.",
-    ),
-    (
-        "half.jsonl",
-        b'{"text": "a"}\n{"text": "ab\\ud800"}\n',
-        ", line 2 must have text in 'text', but character 3 is half a character (\\ud800).",
-    ),
-]
+PAGE = Path(__file__).parents[3] / "docs" / "bad-files.md"
+IDS = [bad.name for bad in BAD_FILES]
 
 
 def read(path: Path, reading: Reading) -> list[str]:
@@ -174,21 +35,28 @@ def sentence_of(path: Path) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), BAD_NAME + WHOLE_FILE + ONE_ROW)
-def test_what_is_wrong_is_named(write: Write, name: str, content: bytes, reason: str) -> None:
-    path = write(name, content)
-    assert sentence_of(path) == f"{path}{reason}"
-    assert path.read_bytes() == content
+@pytest.mark.parametrize("bad", BAD_FILES, ids=IDS)
+def test_what_is_wrong_is_named(write: Write, bad: BadFile) -> None:
+    path = write(bad.name, bad.content)
+    assert sentence_of(path) == f"{path}{bad.reason}"
+    assert path.read_bytes() == bad.content
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), WHOLE_FILE + ONE_ROW)
+@pytest.mark.parametrize("size", [1, 3, 1 << 17])
+@pytest.mark.parametrize("bad", [bad for bad in BAD_FILES if bad.left_out != NEVER])
 def test_it_can_be_skipped_and_counted(
-    write: Write, name: str, content: bytes, reason: str
+    write: Write, monkeypatch: pytest.MonkeyPatch, bad: BadFile, size: int
 ) -> None:
-    path, reading = write(name, content), Reading(on_error="skip")
-    found = read(path, reading)
-    assert (reading.skipped, reading.first) == (1, [f"{path}{reason}"])
-    assert bool(found) == ((name, content, reason) in ONE_ROW)
+    monkeypatch.setattr(blocks, "BLOCK", size)
+    path, reading = write(bad.name, bad.content), Reading(on_error="skip")
+    assert read(path, reading) == list(bad.kept)
+    assert (reading.skipped, reading.first) == (1, [f"{path}{bad.reason}"])
+
+
+def test_the_page_in_the_docs_is_this_list() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "write it anew: python tests/data/reading/bad_files.py > docs/bad-files.md"
+    )
 
 
 def test_rows_after_a_faulty_one_are_read(write: Write) -> None:
@@ -224,9 +92,56 @@ def test_a_cut_archive_is_read_as_far_as_it_is_whole(
 
 
 def test_a_table_that_is_cut_inside_a_quote_is_one_fault(write: Write) -> None:
-    path, reading = write("a.csv", b'text\none\n"two\n\xff'), Reading(on_error="skip")
+    path, reading = write("a.csv", b'text\none\n"two\n\xff\n\0'), Reading(on_error="skip")
     assert read(path, reading) == ["one"]
     assert reading.skipped == 1
+
+
+@pytest.mark.parametrize("size", [5, 1 << 17])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "shift_jis"])
+def test_of_many_lines_those_with_a_fault_are_left_out(
+    write: Write, monkeypatch: pytest.MonkeyPatch, size: int, encoding: str
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", size)
+    monkeypatch.setattr(blocks, "HELD", 17)  # most lines are longer
+    draw, lines, kept, places, length = random.Random(5), [], [], [], 0
+    for number in range(211):
+        text = f"{number} {'日本 ab ' * draw.randrange(7)}"
+        line = (json.dumps({"text": text}, ensure_ascii=False) + "\r\n").encode(encoding)
+        if draw.random() < 0.3:
+            faults = ["\0".encode(encoding), b"\x00\xd8" if encoding == "utf-16-le" else b"\xff"]
+            place = draw.randrange(4) * 2
+            line = line[:place] + faults[draw.randrange(2)] * draw.randint(1, 3) + line[place:]
+            places.append((number + 1, length + place))
+        else:
+            kept.append(text)
+        lines.append(line)
+        length += len(line)
+    path, reading = write("a.jsonl", b"".join(lines)), Reading(encoding, on_error="skip")
+    assert read(path, reading) == kept
+    assert reading.skipped == len(places) > 50
+    for (line_number, byte), sentence in zip(places, reading.first, strict=False):
+        assert sentence.startswith(f"{path}, line {line_number} ")
+        assert f"byte {byte}" in sentence
+    text_file = write("a.txt", b"".join(lines))
+    expected = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in kept)
+    monkeypatch.setattr(blocks, "HELD", 1 << 16)
+    assert read(text_file, Reading(encoding, on_error="skip")) == [expected]
+
+
+def test_of_a_line_that_is_too_long_to_wait_for_the_rest_is_left_out(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 7)
+    monkeypatch.setattr(blocks, "HELD", 7)
+    content = b"one\n" + b"two " * 31 + b"\xff\n\xff" + b"three " * 31 + b"\nfour\n"
+    reading = Reading(on_error="skip")
+    (text,) = read(write("a.txt", content), reading)
+    start, end = text[:-5], text[-5:]
+    assert ("one\n" + "two " * 31).startswith(start.removesuffix("\n"))
+    assert len(start) > 4 * 31 - 14
+    assert (start[-1], end) == ("\n", "four\n")
+    assert reading.skipped == 2
 
 
 def test_what_is_too_long_for_memory_is_named(
@@ -241,11 +156,27 @@ def test_what_is_too_long_for_memory_is_named(
         f"{path}, line 2 is longer than 53 characters, which a row may have; cut it into several, "
         "or write the text to a .txt file."
     )
+    reading = Reading(on_error="skip")
+    path.write_text(path.read_text() + '{"text": "c"}\n')
+    assert read(path, reading) == ["a", "c"]
+    assert reading.skipped == 1
     path = write("a.json", f'[{{"text": "{"b" * 101}"}}]')
     assert sentence_of(path) == (
         f"{path} is longer than 53 characters, which a .json file may have; write it as .jsonl, "
         "one object a line."
     )
+
+
+def test_of_a_row_that_is_too_long_little_is_held(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 1 << 20)
+    path = write("a.jsonl", b'{"text": "' + b"b" * 20_000_003 + b'"}\n{"text": "c"}')
+    tracemalloc.start()
+    assert read(path, Reading(on_error="skip")) == ["c"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 def rows(path: Path) -> list[Row]:
@@ -276,17 +207,6 @@ def test_a_file_that_vanished_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     assert "(No such file or directory)" in sentence_of(path)
     assert str(path) in sentence_of(path)
-
-
-def test_a_file_that_changes_while_it_is_read_is_named(write: Write) -> None:
-    path = write("a.txt", "one\n" * 99_991)
-    (document,) = read_texts(str(path), Reading(), "text", None)
-    next(iter(document))
-    with path.open("a") as file:
-        file.write("more")
-    with pytest.raises(DataError) as raised:
-        list(document)
-    assert str(raised.value) == f"{path} changed while it was read; start again when it rests."
 
 
 def test_only_the_first_faults_are_told(write: Write) -> None:

@@ -89,7 +89,7 @@ def test_compressed_text_may_be_in_several_parts(
             "one\nÜ\0\xff".encode("utf-16-le"),
             "utf-16-le",
             "one\n",
-            ", line 2 has a NUL byte (byte 11): this is not a text file.",
+            ", line 2 has a NUL byte (byte 10): this is not a text file.",
         ),
         (
             b"one\ntwo\r\xe2\x80\xffee",
@@ -146,7 +146,9 @@ def test_a_mark_that_lacks_is_named(write: Write) -> None:
         read(write("a.txt", b"ab"), "utf-16")
 
 
-@pytest.mark.parametrize("encoding", ["utf-99", "hex", "rot13"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-99", "hex", "rot13", "punycode", "idna", "undefined", ""]
+)
 def test_an_unknown_encoding_is_named(encoding: str) -> None:
     with pytest.raises(ConfigError) as raised:
         check_encoding(encoding)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lightformer.data import sentences
 from lightformer.data.reading import Reading, blocks
 from lightformer.data.reading.documents import documents
 from lightformer.data.sentences import split_sentences, stream_sentences
@@ -16,6 +17,13 @@ from lightformer.errors import DataError
 
 Write = Callable[[str, "str | bytes"], Path]
 ALPHABETS = ["aB. \n", "aB.!?)\"' \n\t[", "x。！”） \n", "ab", "aB.\n\n\n  ", " \n"]  # noqa: RUF001
+BORDER = re.compile(
+    r"""[.!?]["')\]]{0,64}(?=\s{1,64}["'(\[`*]?[A-Z0-9])  # the end of a sentence
+      | [。！？]["”’）]{0,64}
+      | (?<=\S)(?=[ \t]{0,64}\n[ \t]{0,64}\n)            # the end of a paragraph
+    """,  # noqa: RUF001
+    re.VERBOSE,
+)
 
 
 def text_of(draw: random.Random) -> str:
@@ -36,7 +44,7 @@ def cut(text: str, most: int, draw: random.Random) -> Iterator[str]:
 def sentences_of_whole(text: str) -> list[str]:
     """Finds all borders first, then the places where a long stretch is cut."""
     pieces, start = [], 0
-    for border in [*(match.end() for match in sentences._BORDER.finditer(text)), len(text)]:
+    for border in [*(match.end() for match in BORDER.finditer(text)), len(text)]:
         while border - start > 4000:
             space = text.rfind(" ", start + 1, start + 4000)
             pieces.append(text[start : space if space > start else start + 4000])
@@ -113,3 +121,15 @@ def test_text_before_a_fault_is_kept_where_faults_are_skipped(write: Write) -> N
     reading.restart()
     assert list(documents(write("b.txt", b"\0\1\2"), None, reading)) == []
     assert reading.skipped == 1
+
+
+def test_of_much_white_space_in_front_little_is_held(write: Write) -> None:
+    path = write("a.txt", b" " * 40_000_003 + b"one")
+    tracemalloc.start()
+    (document,) = documents(path, None, Reading())
+    text = "".join(document)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert text.strip() == "one"
+    assert 4_000_000 < len(text) < 9_000_000
+    assert peak < 20_000_000

@@ -13,7 +13,11 @@ import pytest
 
 from lightformer.data import cache
 from lightformer.data.cache import file_digests
+from lightformer.data.sentences import Document
+from lightformer.data.store import verify_store, write_store
+from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import DataError
+from lightformer.tokenizer import TokenizerConfig
 
 
 def expected(path: Path) -> str:
@@ -98,3 +102,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         file_digests([str(tmp_path / "no")], tmp_path)
     assert str(raised.value) == f"{tmp_path / 'no'} cannot be read (No such file or directory)."
+
+
+def test_a_store_is_read_once_for_its_digests_until_it_changes(
+    tmp_path: Path, reads: list[str]
+) -> None:
+    tokenizer = train_tokenizer(iter(["red moon"]), TokenizerConfig("characters"))
+    store, memory = tmp_path / "s", tmp_path / "cache"
+    write_store(store, [Document(["red moon"])], tokenizer, 3)
+    files = sorted(path.name for path in store.iterdir() if path.name != "meta.json")
+    for path in store.iterdir():
+        os.utime(path, (time.time() - 7,) * 2)
+    for _ in range(3):
+        verify_store(store, memory)
+    assert sorted(reads) == files
+    verify_store(store)  # without a memory
+    assert sorted(reads) == sorted(files * 2)
+    data = (store / "tokens.bin").read_bytes()
+    (store / "tokens.bin").write_bytes(data[::-1])
+    with pytest.raises(DataError) as raised:
+        verify_store(store, memory)
+    assert str(raised.value) == (
+        f"{store} is damaged (tokens.bin is not what was written); "
+        "delete the folder, it is made again."
+    )

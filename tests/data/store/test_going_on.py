@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from corpora import sentences
 
 from lightformer.data.folders import publish
 from lightformer.data.sentences import Document, split_sentences
-from lightformer.data.store import note_changes, open_store, write_store
+from lightformer.data.store import drop_begun, note_changes, open_store, write_store
+from lightformer.data.store.encoding import Encoded, Encoder
 from lightformer.data.store.growing import GrowingFile
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import DataError, StorageError
@@ -54,8 +56,8 @@ def begun(tmp_path: Path, write: Callable[..., Path]) -> Path:
     """The folder of a store that was stopped."""
     with pytest.raises(Stopped):
         write("s", stopping(17))
-    assert [path.name for path in tmp_path.iterdir()] == [".it.partial"]
-    return tmp_path / ".it.partial"
+    assert [path.name for path in tmp_path.iterdir()] == [".s.partial"]
+    return tmp_path / ".s.partial"
 
 
 def same(left: Path, right: Path) -> bool:
@@ -73,9 +75,9 @@ def test_what_is_done_is_not_done_again(
     place = json.loads(noted[-1])[0]
     assert place[0] > 5
     seen: list[str] = []
-    encode = Tokenizer.encode_pieces
+    encode = Encoder.__call__
     monkeypatch.setattr(
-        Tokenizer, "encode_pieces", lambda self, p: (seen.extend(p), encode(self, p))[1]
+        Encoder, "__call__", lambda self, pieces: (seen.extend(pieces), encode(self, pieces))[1]
     )
     monkeypatch.setattr("lightformer.data.store.encoding._FEW", 1000)
     folder = write("s")
@@ -173,29 +175,29 @@ def test_a_full_disk_is_said_and_what_is_done_stays(
             f"{tmp_path / 's'} cannot be written (No space left on device); "
             "set data.cache_dir to a folder that can."
         )
-    assert (tmp_path / ".it.partial/shards.jsonl").read_text().count("\n") > 1
+    assert (tmp_path / ".s.partial/shards.jsonl").read_text().count("\n") > 1
     assert same(write("s"), write("whole"))
 
 
 def test_a_killed_worker_is_said_and_the_next_call_goes_on(
     tmp_path: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent, encode = os.getpid(), Tokenizer.encode_pieces
+    parent, encode = os.getpid(), Encoder.__call__
 
-    def deadly(self: Tokenizer, pieces: list[str]) -> list[list[int]]:
+    def deadly(self: Encoder, pieces: list[str]) -> Encoded:
         if os.getpid() != parent and TEXTS[19].pieces[3] in pieces:
             os.kill(os.getpid(), signal.SIGKILL)
         return encode(self, pieces)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Tokenizer, "encode_pieces", deadly)
+        patch.setattr(Encoder, "__call__", deadly)
         with pytest.raises(DataError) as raised:
             write("s")
     assert str(raised.value) == (
         "it: a process that makes tokens was killed; mostly there is too little memory. "
         "The same command goes on where it was."
     )
-    assert (tmp_path / ".it.partial/shards.jsonl").read_text().count("\n") > 2
+    assert (tmp_path / ".s.partial/shards.jsonl").read_text().count("\n") > 2
     assert same(write("s"), write("whole"))
 
 
@@ -205,7 +207,7 @@ def test_an_error_of_a_worker_is_raised_here(
     def faulty(*_: object) -> None:
         raise RuntimeError("inside")
 
-    monkeypatch.setattr(Tokenizer, "encode_pieces", faulty)
+    monkeypatch.setattr(Encoder, "__call__", faulty)
     with pytest.raises(RuntimeError, match="inside"):
         write("s")
 
@@ -282,3 +284,40 @@ def test_what_changed_since_the_last_store_is_said(
     note_changes(tmp_path, "it", tokenizer.fingerprint, {"a.txt": "1"})
     note_changes(tmp_path, "i", tokenizer.fingerprint, {"a.txt": "2"})
     assert capsys.readouterr().err == ""
+
+
+def test_what_was_begun_of_the_same_files_is_dropped_and_the_rest_stays(
+    tmp_path: Path,
+    begun: Path,
+    write: Callable[..., Path],
+    tokenizer: Tokenizer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for other in ("it-1", "it-2", "it-3"):
+        with pytest.raises(Stopped):
+            write(other, stopping(17), sources={"b.txt" if other == "it-3" else "a.txt": "1"})
+    busy = os.open(tmp_path / ".it-2.partial", os.O_RDONLY)
+    fcntl.flock(busy, fcntl.LOCK_EX)  # as one that is being made
+    given = tokenizer.fingerprint, {"a.txt": "2"}
+    drop_begun(tmp_path / "it-0", "it", *given)
+    os.close(busy)
+    left = {".s.partial", ".it-2.partial", ".it-3.partial"}
+    assert {path.name for path in tmp_path.iterdir()} == left
+    assert capsys.readouterr().err == (
+        "it: a.txt has changed since it was begun; what was done of it is dropped.\n"
+    )
+    drop_begun(tmp_path / "it-2", "it", *given)  # that is the one to go on with
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_two_corpora_of_one_name_do_not_wait_for_each_other(
+    tmp_path: Path, write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def documents() -> Iterator[Document]:
+        yield from TEXTS[:7]
+        write("it-2", sources={"b.txt": "1"})  # in the midst of the other
+        yield from TEXTS[7:]
+
+    assert same(write("it-1", documents()), write("whole"))
+    assert open_store(tmp_path / "it-2").num_documents == 23
+    assert "waiting" not in capsys.readouterr().err

@@ -7,13 +7,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 from corpora import sentences
+from killing import begin, contents, killed
 
 from lightformer.data.sentences import Document, split_sentences
 from lightformer.data.store import open_store, verify_store, write_store
@@ -35,48 +34,6 @@ def documents(count: int) -> list[Document]:
     """Some are empty, some longer than a shard."""
     lengths = [7, 0, 31, 211, 1, 67]
     return [Document(split_sentences(sentences(lengths[i % 6], i))) for i in range(count)]
-
-
-def contents(folder: Path) -> dict[str, bytes | dict[str, object]]:
-    """Every file of a store; what says when it was made is left out."""
-    found: dict[str, bytes | dict[str, object]] = {p.name: p.read_bytes() for p in folder.iterdir()}
-    meta = json.loads(str(found["meta.json"], "utf-8"))  # type: ignore[arg-type]
-    del meta["made"], meta["name"]
-    return {**found, "meta.json": meta}
-
-
-def begin(run: Callable[[], None]) -> int:
-    """Runs it in a process of its own, which leads a group."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.setpgid(0, 0)
-        run()
-        os._exit(0)
-    finally:
-        os._exit(1)
-
-
-def alive(group: int) -> bool:
-    """Whether a process of a group is at work; one that has ended and waits to be noticed is not."""
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, of = file.read_text().rpartition(")")[2].split()[:3]
-            if int(of) == group and state not in "ZX":
-                return True
-    return False
-
-
-def killed(child: int) -> bool:
-    """Waits for it; whether it was killed."""
-    _, status = os.waitpid(child, 0)
-    begun = time.monotonic()
-    while alive(child):
-        assert time.monotonic() - begun < 30
-        time.sleep(0.001)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def test_twenty_times_at_random_moments(tmp_path: Path, tokenizer: Tokenizer) -> None:
