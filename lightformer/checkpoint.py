@@ -9,22 +9,16 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import tokenizers
 import torch
 from torch import nn
 
-from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import CheckpointError
 from lightformer.hf.folder import is_folder
 from lightformer.hf.reading import read_folder, their_name
-from lightformer.merging import merged
 from lightformer.paths import existing_checkpoint
-from lightformer.plain import from_plain
-from lightformer.vocabulary import Vocabulary
 
 FORMAT = 1
 
@@ -161,91 +155,3 @@ def check_fits(
             raise CheckpointError(
                 f"{path} does not fit the model: it {what} {', '.join(listed[:_NAMED])}{more}."
             )
-
-
-def backbone_config(path: str, given: BackboneConfig) -> BackboneConfig:
-    """Returns the backbone of a checkpoint, with `given` where it does not change what weights mean.
-
-    Args:
-        path: a checkpoint of any task
-        given: what the user asked for; left at its defaults, all comes from the checkpoint
-
-    Raises:
-        CheckpointError: the user asked for another architecture.
-    """
-    checkpoint = read_checkpoint(path)
-    own_entry(path, checkpoint)
-    theirs = from_plain(BackboneConfig, checkpoint["hyper_parameters"]["backbone"], "backbone")
-    assert isinstance(theirs, BackboneConfig)
-    default = BackboneConfig()
-    free = ("dropout", "init", "is_causal", "max_seq_len")  # no weight depends on these
-    for field in fields(BackboneConfig):
-        wanted, old = getattr(given, field.name), getattr(theirs, field.name)
-        if field.name not in free and wanted not in (getattr(default, field.name), old):
-            raise CheckpointError(
-                f"The backbone of {path} has {field.name} {old}, but the config asks for {wanted}; "
-                f"leave {field.name} out, or train from scratch without init_from."
-            )
-    longest = theirs.max_seq_len
-    if given.max_seq_len != default.max_seq_len:
-        longest = given.max_seq_len
-    return replace(theirs, dropout=given.dropout or theirs.dropout, max_seq_len=longest)
-
-
-def room_for(path: str, vocabulary: Vocabulary) -> Vocabulary:
-    """Returns a vocabulary with as many ids as a checkpoint has, where its tokenizer leaves some of them to spare."""
-    checkpoint = read_checkpoint(path)
-    theirs = from_plain(Vocabulary, checkpoint["hyper_parameters"]["vocabulary"], "vocabulary")
-    text = own_entry(path, checkpoint).get("tokenizer")
-    if text is None or theirs.size <= vocabulary.size:
-        return vocabulary
-    used = max(tokenizers.Tokenizer.from_str(text).get_vocab().values()) + 1
-    return replace(vocabulary, size=theirs.size) if used == vocabulary.size else vocabulary
-
-
-def take_over(model: nn.Module, vocabulary: Vocabulary, path: str) -> list[str]:
-    """Copies the backbone of a checkpoint into a model, and heads of the same name and shape.
-
-    Returns:
-        What was copied, what the checkpoint has besides, and what starts anew, each in one line.
-
-    Raises:
-        CheckpointError: the two do not speak of the same tokens.
-    """
-    checkpoint = merged(read_checkpoint(path))
-    own = own_entry(path, checkpoint)
-    theirs = from_plain(Vocabulary, checkpoint["hyper_parameters"]["vocabulary"], "vocabulary")
-    way_out = (
-        "use its tokenizer: set data.tokenizer.file to the tokenizer.json beside the checkpoint."
-    )
-    if theirs.size != vocabulary.size:
-        raise CheckpointError(
-            f"{path} has a vocabulary of {theirs.size} tokens, but the data has one of {vocabulary.size}; {way_out}"
-        )
-    if own.get("tokenizer") and theirs.special_ids != vocabulary.special_ids:
-        raise CheckpointError(
-            f"{path} has its special tokens at {theirs.special_ids}, but the data at {vocabulary.special_ids}; "
-            f"{way_out}"
-        )
-    state, here = checkpoint["state_dict"], model.state_dict()
-    same_labels = theirs.labels == vocabulary.labels  # else a class has another meaning
-    fits = {
-        k: v
-        for k, v in state.items()
-        if k in here
-        and here[k].shape == v.shape
-        and (same_labels or not k.startswith("classifier"))
-    }
-    lacking = [k for k in here if k.startswith("backbone.") and k not in fits]
-    if lacking:
-        raise CheckpointError(
-            f"The backbone of {path} does not fit: {lacking[0]} and {len(lacking) - 1} more are not in it."
-        )
-    model.load_state_dict(fits, strict=False)
-    heads = [k for k in fits if not k.startswith("backbone.")]
-    return [
-        f"taken over from {path} ({own['task']}): the backbone"
-        + (f", {', '.join(heads)}" if heads else ""),
-        f"left over there: {', '.join(k for k in state if k not in fits) or 'nothing'}",
-        f"starting anew: {', '.join(k for k in here if k not in fits) or 'nothing'}",
-    ]

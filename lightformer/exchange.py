@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lightformer.checkpoint import FORMAT, own_entry, read_checkpoint
+from lightformer.checkpoint import own_entry, read_checkpoint
+from lightformer.data.folders import publish
 from lightformer.errors import CheckpointError, StorageError
-from lightformer.hf.folder import SETTINGS, TENSORS, TOKENIZER, is_folder
-from lightformer.hf.reading import read_folder
+from lightformer.hf.folder import SETTINGS, TENSORS, is_folder
 from lightformer.hf.writing import Folder, express, write_folder
-from lightformer.loading import find_task, load
+from lightformer.loading import find_task, model_of, needing_plugins
 from lightformer.merging import merged
 from lightformer.plain import from_plain
 from lightformer.tasks import Task
@@ -41,12 +38,12 @@ def import_hf(folder: str | Path, output: str | Path) -> Task:
     """
     if not is_folder(folder):
         raise CheckpointError(f"{folder} is no folder of transformers: it has no {SETTINGS}.")
-    task = load(folder)
-    checkpoint = read_folder(folder, FORMAT)
+    checkpoint = read_checkpoint(folder)
+    task = model_of(checkpoint, folder)
     with _new_folder(Path(output)) as new:
         AtomicCheckpointIO().save_checkpoint(checkpoint, new / CHECKPOINT)
         if task.tokenizer is not None:
-            shutil.copyfile(Path(folder) / TOKENIZER, new / TOKENIZER)
+            task.tokenizer.save(new)
     return task
 
 
@@ -56,15 +53,18 @@ def export_hf(checkpoint: str | Path, output: str | Path, family: str | None = N
     Args:
         checkpoint: of any task for which there is a class
         output: a new folder
-        family: as what to write it, such as `bert`; the first that can express it by default
+        family: as what to write it, such as `bert`; by default the one that it came from, or the first that can
+            express it
 
     Raises:
         CheckpointError: no family can express the model; it says what in it stands in the way.
         StorageError: the output is there already, or cannot be written.
     """
-    read = merged(read_checkpoint(checkpoint))
+    read: Mapping[str, Any] = read_checkpoint(checkpoint)
     own = own_entry(checkpoint, read)
-    folder = express(read, _defaults(find_task(own["task"])), family, str(checkpoint))
+    with needing_plugins(own, checkpoint):
+        read = merged(read)
+        folder = express(read, _defaults(find_task(own["task"])), family, str(checkpoint))
     vocabulary = from_plain(Vocabulary, read["hyper_parameters"]["vocabulary"], "vocabulary")
     with _new_folder(Path(output)) as new:
         write_folder(folder, vocabulary, own.get("tokenizer"), new)
@@ -80,21 +80,13 @@ def _defaults(task: type[Task]) -> dict[str, Any]:
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
     """Gives a folder to fill, which gets its name when it is whole."""
+    taken = StorageError(f"{target} is there already; name a new folder, or move it away.")
     if target.exists():
-        raise StorageError(f"{target} is there already; name a new folder, or move it away.")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written ({error.strerror}).") from error
-    try:
+        raise taken
+    with publish(target, "name a folder in a place") as folder:
+        if folder is None:  # another process was faster
+            raise taken
         yield folder
-        folder.chmod(0o755)
-        os.rename(folder, target)
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written ({error.strerror or error}).") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sizes(folder: str | Path) -> dict[str, int]:

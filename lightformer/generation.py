@@ -80,7 +80,7 @@ def generate(
     attention_mask: Tensor | None = None,
     use_cache: bool = True,
 ) -> Tensor:
-    """Returns new tokens, (batch, max_new_tokens); after an end of document, padding.
+    """Returns new tokens, (batch, max_new_tokens); after an end, padding.
 
     Where positions come to an end, the model reads the last half of them again, and goes on.
 
@@ -90,7 +90,7 @@ def generate(
         input_ids: (batch, seq), prompts, padded on the left where they differ in length
         max_new_tokens: how many tokens are added
         sampling: how each is chosen
-        vocabulary: knows the end of a document, and padding
+        vocabulary: knows what ends a text, and padding
         attention_mask: (batch, seq) bool, False on padding
         use_cache: whether earlier tokens are remembered
 
@@ -113,6 +113,7 @@ def generate(
         is_token = torch.ones_like(input_ids, dtype=torch.bool)
     read = input_ids
     ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+    ends = torch.tensor(vocabulary.end_ids, dtype=torch.long, device=input_ids.device)
     cache = backbone.new_cache() if use_cache else None
     first, done = 0, 0
     padded = not bool(is_token.all())
@@ -132,8 +133,8 @@ def generate(
         chosen = chosen.masked_fill(ended, vocabulary.pad_id)
         read = torch.cat((read, chosen[:, None]), dim=1)
         is_token = torch.cat((is_token, ~ended[:, None]), dim=1)
-        if vocabulary.eos_id is not None:
-            ended = ended | (chosen == vocabulary.eos_id)
+        if vocabulary.end_ids:
+            ended = ended | torch.isin(chosen, ends)
             if bool(ended.all()):
                 break
     backbone.train(was_training)

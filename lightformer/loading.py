@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lightformer.checkpoint import load_weights, own_entry, read_checkpoint
 from lightformer.errors import CheckpointError, ConfigError, PluginError, did_you_mean
 from lightformer.plugins import load_plugins
+from lightformer.special_tokens import SPELLINGS
 from lightformer.tasks import Task
 from lightformer.tokenizer import Tokenizer
 
@@ -28,26 +31,57 @@ def load(path: str | Path, map_location: Any = "cpu") -> Task:
     Raises:
         CheckpointError: it cannot be read, or does not fit what is installed.
     """
-    checkpoint = read_checkpoint(path)
+    return model_of(read_checkpoint(path), path).to(map_location)
+
+
+def model_of(checkpoint: Mapping[str, Any], path: str | Path) -> Task:
+    """Returns the trained model of a checkpoint that was read, on the CPU.
+
+    Args:
+        checkpoint: as `read_checkpoint` gives it
+        path: where it comes from, for messages
+
+    Raises:
+        CheckpointError: it does not fit what is installed.
+    """
     own = own_entry(path, checkpoint)
     load_plugins(folder=None)  # the installed ones
     cls = find_task(own["task"])
     try:
-        task = cls(**checkpoint["hyper_parameters"])
+        with needing_plugins(own, path):
+            task = cls(**checkpoint["hyper_parameters"])
+    except (ConfigError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} does not fit this version of lightformer: {error}"
+        ) from error
+    load_weights(task, checkpoint["state_dict"], path)
+    task.origin = own.get("origin")
+    if own.get("tokenizer"):
+        known = {role: getattr(task.vocabulary, role) for role in SPELLINGS}
+        named = {role: [] if number is None else [number] for role, number in known.items()}
+        task.tokenizer = Tokenizer.from_json(own["tokenizer"], named)
+    return task.eval()
+
+
+@contextmanager
+def needing_plugins(own: Mapping[str, Any], path: str | Path) -> Iterator[None]:
+    """Says of a part that is not there which plugins a checkpoint was trained with.
+
+    Args:
+        own: the entry of lightformer's in the checkpoint
+        path: where it comes from
+
+    Raises:
+        CheckpointError: a plugin is not loaded.
+    """
+    try:
+        yield
     except PluginError as error:
         names = ", ".join(own.get("plugins", {})) or "none"
         raise CheckpointError(
             f"{path} needs a plugin that is not loaded. {error} It was trained with these plugins: {names}; "
             f"load yours with lightformer.load_plugins([...]) or --plugins."
         ) from error
-    except (ConfigError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} does not fit this version of lightformer: {error}"
-        ) from error
-    load_weights(task, checkpoint["state_dict"], path)
-    if own.get("tokenizer"):
-        task.tokenizer = Tokenizer.from_json(own["tokenizer"])
-    return task.to(map_location).eval()
 
 
 def find_task(name: str) -> type[Task]:

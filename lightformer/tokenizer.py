@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import tokenizers
 
 from lightformer.errors import ConfigError, DataError
+from lightformer.special_tokens import SPELLINGS, around, named_in, special_ids, write_map
 from lightformer.vocabulary import Vocabulary
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-SPELLINGS = {
-    "pad_id": ["[PAD]", "<pad>", "<|pad|>", "<PAD>"],
-    "unk_id": ["[UNK]", "<unk>", "<|unk|>", "<UNK>"],
-    "cls_id": ["[CLS]", "<s>", "<cls>", "[BOS]", "<bos>", "<|begin_of_text|>", "<|startoftext|>"],
-    "sep_id": ["[SEP]", "</s>", "<sep>", "[EOS]", "<eos>"],
-    "mask_id": ["[MASK]", "<mask>", "<|mask|>", "<MASK>"],
-    "eos_id": ["</s>", "[EOS]", "<eos>", "<|endoftext|>", "<|end_of_text|>", "[SEP]"],
-}
-
 
 _SPACE = "▁"  # how many tokenizers spell a space
 
@@ -70,9 +61,12 @@ class Tokenizer:
 
     Args:
         inner: the tokenizer itself
+        named: its special tokens, by their field of a vocabulary, where something says which they are
     """
 
-    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+    def __init__(
+        self, inner: tokenizers.Tokenizer, named: Mapping[str, list[int | str]] | None = None
+    ) -> None:
         self._inner = inner
         inner.no_padding()
         inner.no_truncation()
@@ -81,22 +75,31 @@ class Tokenizer:
         head = inner.encode("a", add_special_tokens=False).ids
         self._strips = whole != head + parts
         known = inner.get_vocab()
-        self.vocabulary = replace(_vocabulary(known), word_starts=_word_starts(inner, known))
+        ids: dict[str, Any] = special_ids(inner, named or {})
+        pad_id = ids.pop("pad_id") or 0
+        size, starts = max(known.values()) + 1, _word_starts(inner, known)
+        self.vocabulary = Vocabulary(size, pad_id, **ids, word_starts=starts)
 
     @classmethod
-    def from_json(cls, text: str) -> Tokenizer:
-        """Returns the tokenizer that `to_json` wrote."""
-        return cls(tokenizers.Tokenizer.from_str(text))
+    def from_json(cls, text: str, named: Mapping[str, list[int | str]] | None = None) -> Tokenizer:
+        """Returns the tokenizer that `to_json` wrote.
+
+        Args:
+            text: what it wrote
+            named: its special tokens, by their field of a vocabulary, where something says which they are
+        """
+        return cls(tokenizers.Tokenizer.from_str(text), named)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Tokenizer:
-        """Returns the tokenizer of a tokenizer.json.
+        """Returns the tokenizer of a tokenizer.json; files of transformers beside it say which tokens are special.
 
         Raises:
-            DataError: there is no such file, or it holds no tokenizer.
+            DataError: there is no such file, or it holds no tokenizer, or a file beside it is broken.
         """
+        named = named_in(Path(path).parent)
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(Path(path).read_text(encoding="utf-8"), named)
         except OSError as error:
             raise DataError(
                 f"tokenizer.file {path} cannot be read ({error.strerror}); give a tokenizer.json."
@@ -110,6 +113,16 @@ class Tokenizer:
     def to_json(self) -> str:
         """Returns the whole tokenizer as text, the content of a tokenizer.json."""
         return self._inner.to_str(pretty=True)
+
+    def save(self, folder: Path) -> None:
+        """Writes a tokenizer.json, from which `from_file` makes the same tokenizer."""
+        (folder / "tokenizer.json").write_text(self.to_json(), encoding="utf-8")
+        write_map(self._inner, {role: getattr(self.vocabulary, role) for role in SPELLINGS}, folder)
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """The ids that its own template puts in front of a text."""
+        return tuple(around(self._inner)[0])
 
     @property
     def fingerprint(self) -> str:
@@ -144,15 +157,6 @@ class Tokenizer:
 
     def __len__(self) -> int:
         return self.vocabulary.size
-
-
-def _vocabulary(known: dict[str, int]) -> Vocabulary:
-    ids: dict[str, Any] = {
-        role: next((known[s] for s in spellings if s in known), None)
-        for role, spellings in SPELLINGS.items()
-    }
-    pad = ids.pop("pad_id")
-    return Vocabulary(size=max(known.values()) + 1, pad_id=pad or 0, **ids)
 
 
 def _word_starts(inner: tokenizers.Tokenizer, known: dict[str, int]) -> tuple[bool, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -17,6 +18,8 @@ class Vocabulary:
         sep_id: id that ends a segment, where the tokenizer has one
         mask_id: id that hides a token, where the tokenizer has one
         eos_id: id that ends a document, where the tokenizer has one
+        stop_ids: further ids that end what a model generates, where it was trained with several
+        prompt_ids: ids that stand in front of each prompt, where a model was trained so
         labels: name of each class, in the order of their numbers
         word_starts: of each id, whether it begins a word; empty where the tokenizer does not tell. Only a masking asks
             for it, and no model keeps it
@@ -29,6 +32,8 @@ class Vocabulary:
     sep_id: int | None = None
     mask_id: int | None = None
     eos_id: int | None = None
+    stop_ids: tuple[int, ...] = ()
+    prompt_ids: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     word_starts: tuple[bool, ...] = field(default=(), repr=False, compare=False)
 
@@ -36,4 +41,21 @@ class Vocabulary:
     def special_ids(self) -> tuple[int, ...]:
         """The ids that are not text."""
         ids = (self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id, self.eos_id)
-        return tuple(sorted({i for i in ids if i is not None}))
+        return tuple(sorted({i for i in (*ids, *self.stop_ids, *self.prompt_ids) if i is not None}))
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The ids after which nothing more is generated."""
+        return self.stop_ids if self.eos_id is None else (self.eos_id, *self.stop_ids)
+
+    def framed(self, ids: Sequence[int], longest: int | None = None) -> list[int]:
+        """Returns a text as a row: between what opens a row and what ends one, where there is such a token.
+
+        Args:
+            ids: of the text
+            longest: length of the row at most; the end of the text is cut off
+        """
+        ends = (self.cls_id, self.sep_id)
+        room = None if longest is None else longest - sum(end is not None for end in ends)
+        row = [i for i in (self.cls_id, *ids[:room], self.sep_id) if i is not None]
+        return row or [self.pad_id]

@@ -6,6 +6,7 @@ import argparse
 from typing import NoReturn
 
 from lightformer.errors import ConfigError, did_you_mean
+from lightformer.plugins import load_plugins
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +23,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog}: {message.rstrip('.')}.")
 
+    def add_plugins(self) -> None:
+        """Adds the options that say which plugins are loaded first."""
+        self.add_argument(
+            "--plugins", action="append", default=[], help="modules or files to load first"
+        )
+        self.add_argument("--no-local-plugins", action="store_true", help="do not run ./plugins")
+
     def read(self, arguments: list[str]) -> argparse.Namespace:
         """Returns the values of the options.
 
@@ -37,3 +45,9 @@ class Parser(argparse.ArgumentParser):
                 f"{self.prog} has no option {rest[0]!r}.{did_you_mean(rest[0], known)}"
             )
         return values
+
+
+def load_given_plugins(given: argparse.Namespace) -> None:
+    """Loads the plugins that the options of `Parser.add_plugins` name."""
+    names = [name for value in given.plugins for name in value.split(",")]
+    load_plugins(names, None if given.no_local_plugins else "plugins")

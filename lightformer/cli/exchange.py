@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lightformer.cli.arguments import Parser
+from lightformer.cli.arguments import Parser, load_given_plugins
 
 
 def take(command: str, arguments: list[str]) -> int:
@@ -39,10 +39,13 @@ def give(command: str, arguments: list[str]) -> int:
     parser.add_argument("checkpoint", help="the checkpoint's file")
     parser.add_argument("--output", required=True, help="a new folder")
     parser.add_argument(
-        "--family", help="bert, roberta, albert, gpt2, llama or modernbert; the first that fits"
+        "--family",
+        help="such as bert or llama; by default the one that it came from, or the first that fits",
     )
+    parser.add_plugins()
     given = parser.read(arguments)
     begin = time.perf_counter()
+    load_given_plugins(given)
 
     from lightformer.exchange import export_hf, sizes
 

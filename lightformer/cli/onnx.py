@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lightformer.cli.arguments import Parser
-from lightformer.plugins import load_plugins
+from lightformer.cli.arguments import Parser, load_given_plugins
 
 
 def export(command: str, arguments: list[str]) -> int:
@@ -20,12 +19,10 @@ def export(command: str, arguments: list[str]) -> int:
     add("--output", required=True, help="a new file, such as model.onnx")
     add("--opset", type=int, default=20, help="version of ONNX's operators, 18 to 22; 20")
     add("--no-check", action="store_true", help="do not validate, run and compare it")
-    add("--plugins", action="append", default=[], help="modules or files to load first")
-    add("--no-local-plugins", action="store_true", help="do not run ./plugins")
+    parser.add_plugins()
     given = parser.read(arguments)
     begin = time.perf_counter()
-    names = [name for value in given.plugins for name in value.split(",")]
-    load_plugins(names, None if given.no_local_plugins else "plugins")
+    load_given_plugins(given)
 
     from lightformer.onnx import export_onnx
 

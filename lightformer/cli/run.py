@@ -29,9 +29,10 @@ def run(command: str, arguments: list[str]) -> int:
         os.environ[SWITCH] = "0"  # for the processes that this one starts
     load_plugins(line.plugins, line.folder)
 
-    from lightformer.cli.session import Session
+    from lightformer.cli.session import Session, fill_backbone
     from lightformer.cli.trainer_cli import as_sentences
 
+    fill_backbone(line)
     with as_sentences():
         Session([command, *line.arguments], catalogue)
     return 0

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from lightformer.checkpoint import own_entry, read_checkpoint
+from lightformer.cli.command_line import CommandLine
 from lightformer.cli.trainer_cli import LightformerCLI
 from lightformer.errors import CheckpointError
 from lightformer.hf.folder import TOKENIZER
@@ -28,13 +29,11 @@ class Session(LightformerCLI):
     def before_instantiate_classes(self) -> None:
         super().before_instantiate_classes()
         config = self.config[self.subcommand]
-        if start := config.get("model.init_args.init_from"):
-            given = config.get("data.init_args.tokenizer.file")
-            own = config.get("ckpt_path")
-            if own and Path(own).is_file():  # it holds what was taken over: the first is not needed
-                start, given = str(own), None
-                config["model.init_args.init_from"] = start
-            file = tokenizer_of(start, None if given is None else str(given))
+        given = config.get("data.init_args.tokenizer.file")
+        named = config.get("model.init_args.init_from")
+        if start := start_of(named, config.get("ckpt_path")):
+            config["model.init_args.init_from"] = start
+            file = tokenizer_of(start, None if given is None or start != named else str(given))
             rank_zero_info(f"tokenizer: {file}")
             chosen = Namespace(vars(TokenizerConfig(file=file)))  # type: ignore[no-untyped-call]
             config["data.init_args.tokenizer"] = chosen
@@ -101,6 +100,29 @@ class Session(LightformerCLI):
     def _best_and_last(self) -> BestAndLast | None:
         found = [c for c in self.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         return found[0] if found else None
+
+
+def start_of(named: str | None, checkpoint: Any) -> str | None:
+    """Returns the model that a run starts from: where it goes on, its own, which holds what was taken over.
+
+    Args:
+        named: the one that `init_from` names; None for no such model
+        checkpoint: of the run that goes on
+    """
+    if named and checkpoint and Path(checkpoint).is_file():
+        return str(checkpoint)
+    return named
+
+
+def fill_backbone(line: CommandLine) -> None:
+    """Puts the backbone of the model that a run starts from before what the user says of it, all of which counts."""
+    named = (line.tree.get("model") or {}).get("init_from")
+    if start := start_of(named, line.tree.get("ckpt_path")):
+        checkpoint = read_checkpoint(start)
+        own_entry(start, checkpoint)
+        theirs = dict(checkpoint["hyper_parameters"]["backbone"])
+        del theirs["is_causal"]  # the task decides
+        line.fill("model", {"backbone": theirs})
 
 
 def tokenizer_of(checkpoint: str, given: str | None) -> str:

@@ -6,10 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from lightformer.cli.arguments import Parser
+from lightformer.cli.arguments import Parser, load_given_plugins
 from lightformer.errors import CheckpointError, ConfigError
 from lightformer.paths import existing_checkpoint
-from lightformer.plugins import load_plugins
 
 
 class _Parser(Parser):
@@ -19,11 +18,8 @@ class _Parser(Parser):
         super().__init__(command, what)
         self.add_argument("checkpoint", nargs="?", help="the checkpoint's file")
         self.add_argument("--ckpt_path", help="the same, by name")
-        self.add_argument(
-            "--plugins", action="append", default=[], help="modules or files to load first"
-        )
         self.add_argument("--device", help="cpu, cuda, cuda:1 ...; a GPU where there is one")
-        self.add_argument("--no-local-plugins", action="store_true", help="do not run ./plugins")
+        self.add_plugins()
 
 
 def generate(command: str, arguments: list[str]) -> int:
@@ -86,8 +82,7 @@ def _load(parser: _Parser, given: argparse.Namespace, method: str, need: str) ->
             f"{parser.prog}: a checkpoint was given twice, {given.checkpoint} and {checkpoint}."
         )
     existing_checkpoint(checkpoint)
-    names = [name for value in given.plugins for name in value.split(",")]
-    load_plugins(names, None if given.no_local_plugins else "plugins")
+    load_given_plugins(given)
 
     from lightformer import load
 

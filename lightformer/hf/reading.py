@@ -19,6 +19,7 @@ from lightformer.hf.folder import SETTINGS, TOKENIZER, read_json, read_tensors
 from lightformer.hf.names import pairs
 from lightformer.hf.settings import Settings
 from lightformer.plain import to_plain
+from lightformer.special_tokens import GENERATION, SPELLINGS, named_in
 from lightformer.tokenizer import Tokenizer
 from lightformer.vocabulary import Vocabulary
 
@@ -52,7 +53,7 @@ def read_folder(path: str | Path, format: int) -> dict[str, Any]:
     try:
         config = family.backbone(settings)
         options = head.options(settings)
-        vocabulary = _vocabulary(settings, tokenizer, head)
+        vocabulary = _vocabulary(settings, tokenizer, head, folder)
         tied = bool(options.get("tied"))
         state = translate(read_tensors(folder), family, head, config, tied, str(folder))
     except CheckpointError:
@@ -71,6 +72,7 @@ def read_folder(path: str | Path, format: int) -> dict[str, Any]:
             "task": head.task,
             "plugins": {},
             "tokenizer": None if tokenizer is None else tokenizer.to_json(),
+            "origin": _origin(folder, family, settings),
         },
     }
 
@@ -110,18 +112,25 @@ def read_tokenizer(folder: Path) -> Tokenizer | None:
     return Tokenizer.from_file(file) if file.is_file() else None
 
 
-def _vocabulary(settings: Settings, tokenizer: Tokenizer | None, head: Head) -> Vocabulary:
+def _origin(folder: Path, family: Family, settings: Settings) -> dict[str, Any]:
+    """What only the family's own folders have a place for, so that it can be written again."""
+    file = folder / GENERATION
+    return {
+        "model_type": family.model_type,
+        "ids": {k: v for k, v in settings.values.items() if k.endswith("_token_id")},
+        "generation": read_json(file) if file.is_file() else None,
+    }
+
+
+def _vocabulary(
+    settings: Settings, tokenizer: Tokenizer | None, head: Head, folder: Path
+) -> Vocabulary:
     size = int(settings["vocab_size"])
+    named = named_in(folder)
     if tokenizer is None:
-        found = {name: settings.get(f"{name}_token_id") for name in ("cls", "sep", "eos")}
-        ids = {name: number for name, number in found.items() if isinstance(number, int)}
-        known = Vocabulary(
-            size=size,
-            pad_id=settings.get("pad_token_id", 0),
-            cls_id=ids.get("cls"),
-            sep_id=ids.get("sep"),
-            eos_id=ids.get("eos"),
-        )
+        said = {role: named[role][0] for role in SPELLINGS if named.get(role)}
+        ids = {role: i for role, i in said.items() if isinstance(i, int) and 0 <= i < size}
+        known = Vocabulary(size, **{"pad_id": settings.get("pad_token_id", 0), **ids})
     else:
         known = replace(tokenizer.vocabulary, size=size, word_starts=())
         if len(tokenizer) > size:
@@ -129,6 +138,10 @@ def _vocabulary(settings: Settings, tokenizer: Tokenizer | None, head: Head) -> 
                 f"{settings.where} has a vocabulary of {size} tokens, but the tokenizer.json beside it one of "
                 f"{len(tokenizer)}; they are not of the same model."
             )
+    if head.task == "CausalLM":
+        ends = [i for i in named.get("eos_id", ()) if isinstance(i, int) and i != known.eos_id]
+        begins = () if tokenizer is None else tokenizer.prompt_ids
+        known = replace(known, stop_ids=tuple(ends), prompt_ids=begins)
     if head.task != "SequenceClassification":
         return known
     settings.only(problem_type="single_label_classification")

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import CheckpointError, LightformerError, did_you_mean
+from lightformer.hf.facts import facts
 from lightformer.hf.families import FAMILIES
 from lightformer.hf.family import Family, Head
 from lightformer.hf.folder import SETTINGS, TENSORS, TOKENIZER
 from lightformer.hf.names import Pair, pairs
 from lightformer.hf.settings import Settings
 from lightformer.plain import from_plain
-from lightformer.registry import Spec
-from lightformer.tokenizer import SPELLINGS
+from lightformer.special_tokens import GENERATION, SPELLINGS
 from lightformer.vocabulary import Vocabulary
 
 TASK_ASIDE = (
@@ -46,12 +46,14 @@ class Folder:
         architecture: its class there
         settings: config.json
         tensors: model.safetensors
+        generation: generation_config.json, where the folder had one that the model came from
     """
 
     family: str
     architecture: str
     settings: dict[str, Any]
     tensors: dict[str, Tensor]
+    generation: dict[str, Any] | None
 
 
 def express(
@@ -62,7 +64,8 @@ def express(
     Args:
         checkpoint: as it was read
         defaults: of the options of its task
-        wanted: `model_type` of the family; the first that can express it by default
+        wanted: `model_type` of the family; by default the one that the model came from, or the first that can
+            express it
         where: the file, for messages
 
     Raises:
@@ -72,8 +75,14 @@ def express(
         raise CheckpointError(
             f"There is no family {wanted!r}.{did_you_mean(wanted, FAMILIES, 'Families')}"
         )
-    task = checkpoint["lightformer"]["task"]
-    families = FAMILIES.values() if wanted is None else [FAMILIES[wanted]]
+    own = checkpoint["lightformer"]
+    task = own["task"]
+    first = (own.get("origin") or {}).get("model_type")
+    families = (
+        sorted(FAMILIES.values(), key=lambda family: family.model_type != first)
+        if wanted is None
+        else [FAMILIES[wanted]]
+    )
     tried = [
         _Attempt(family, name, head, checkpoint, defaults)
         for family in families
@@ -113,8 +122,9 @@ class _Attempt:
         own = {k: v for k, v in given.items() if k not in TASK_ASIDE}
         self.defaults, self.options = defaults, {**defaults, **own}
         self.settings: dict[str, Any] = {}
-        text = checkpoint["lightformer"].get("tokenizer")
-        self.pads = text is None or spelt_as_padding(text, self.vocabulary)
+        own = checkpoint["lightformer"]
+        text, self.origin = own.get("tokenizer"), own.get("origin") or {}
+        self.pads = text is None or pads(text, self.vocabulary)
         self.obstacles = list(self._obstacles())
 
     def _obstacles(self) -> Iterator[str]:
@@ -129,7 +139,7 @@ class _Attempt:
         except (LightformerError, KeyError) as error:
             yield f"it cannot be said in the settings of {name} ({error})"
             return
-        ours, back = _facts(self.config), _facts(config)
+        ours, back = facts(self.config), facts(config)
         for key, value in ours.items():
             if back.get(key) != value:
                 yield f"{key} is {value}, and for {name} it is {back.get(key)}"
@@ -162,20 +172,30 @@ class _Attempt:
             raise CheckpointError(
                 f"A {self.architecture} has no place for these tensors: {', '.join(left)}."
             )
-        return Folder(self.family.model_type, self.architecture, self._settings(), tensors)
+        return Folder(
+            self.family.model_type,
+            self.architecture,
+            self._settings(),
+            tensors,
+            self.origin.get("generation"),
+        )
 
     def _settings(self) -> dict[str, Any]:
         known = self.vocabulary
         names = dict(enumerate(known.labels))
+        begins = known.prompt_ids[0] if known.prompt_ids else known.cls_id
+        ends = known.end_ids if len(known.end_ids) > 1 else known.eos_id
+        same = self.origin.get("model_type") == self.family.model_type
         return {
             "architectures": [self.architecture],
             "model_type": self.family.model_type,
             "vocab_size": known.size,
             "pad_token_id": known.pad_id if self.pads else None,
-            "bos_token_id": known.cls_id,
-            "eos_token_id": known.eos_id,
+            "bos_token_id": begins,
+            "eos_token_id": ends,
             "cls_token_id": known.cls_id,
             "sep_token_id": known.sep_id,
+            **(self.origin["ids"] if same else {}),
             **self.settings,
             "dtype": str(next(iter(self.state.values())).dtype).removeprefix("torch."),
             **(
@@ -189,50 +209,10 @@ class _Attempt:
         }
 
 
-def _facts(config: BackboneConfig) -> dict[str, Any]:
-    """All that decides what a backbone computes, each thing said in one way alone."""
-    sizes = config.dimensions()
-    facts: dict[str, Any] = {
-        "hidden_size": config.hidden_size,
-        "num_layers": config.num_layers,
-        "num_layer_groups": config.num_layer_groups or config.num_layers,
-        "embedding_size": config.embedding_size or config.hidden_size,
-        "num_heads": config.num_heads,
-        "head_dim": sizes.head_dim,
-        "intermediate_size": sizes.intermediate_size,
-        "max_seq_len": config.max_seq_len,
-        "num_segments": config.num_segments,
-        "is_causal": bool(config.is_causal),
-        "scale_embeddings": config.scale_embeddings,
-        "norm_embeddings": config.norm_embeddings,
-        "norm": _fact(config.norm, config),
-        "block": _fact(config.block, config),
-        "position": _fact(config.position, config),
-    }
-    for number in range(config.num_layers):
-        for name, spec in config.layer(number)._asdict().items():
-            facts[f"{name} of layer {number}"] = _fact(spec, config)
-    return facts
-
-
-def _fact(spec: Spec, config: BackboneConfig) -> str:
-    """A part in words, without its dropout, which changes no result."""
-    name, options = spec.name, {k: v for k, v in spec.options().items() if k != "dropout"}
-    if spec.kind == "attention":
-        heads = options.pop("num_kv_heads", None)
-        if heads not in (None, config.num_heads):
-            options["num_kv_heads"] = heads
-        name = "mha" if name == "gqa" else name  # which is gqa with as many heads
-    inside = ", ".join(
-        f"{k}={_fact(v, config) if isinstance(v, Spec) else v}" for k, v in sorted(options.items())
-    )
-    return f"{name}({inside})" if inside else name
-
-
-def spelt_as_padding(tokenizer: str, vocabulary: Vocabulary) -> bool:
+def pads(tokenizer: str, vocabulary: Vocabulary) -> bool:
     """Whether the tokenizer has a token for padding; else its id is only ours, and theirs would be misled by it."""
     token = tokenizers.Tokenizer.from_str(tokenizer).id_to_token(vocabulary.pad_id)
-    return token in SPELLINGS["pad_id"]
+    return vocabulary.pad_id != 0 or token in SPELLINGS["pad_id"]
 
 
 def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, to: Path) -> None:
@@ -244,14 +224,17 @@ def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, 
         tokenizer: the content of tokenizer.json, where there is one
         to: an empty folder
     """
-    (to / SETTINGS).write_text(json.dumps(folder.settings, indent=2, ensure_ascii=False) + "\n")
+    _write_json(folder.settings, to / SETTINGS)
     save_file(folder.tensors, to / TENSORS, metadata={"format": "pt"})
+    if folder.generation is not None:
+        _write_json(folder.generation, to / GENERATION)
     if tokenizer is None:
         return
     (to / TOKENIZER).write_text(tokenizer, encoding="utf-8")
     roles = {
-        "pad_token": vocabulary.pad_id,
+        "pad_token": vocabulary.pad_id if pads(tokenizer, vocabulary) else None,
         "unk_token": vocabulary.unk_id,
+        "bos_token": next(iter(vocabulary.prompt_ids), None),
         "cls_token": vocabulary.cls_id,
         "sep_token": vocabulary.sep_id,
         "mask_token": vocabulary.mask_id,
@@ -259,9 +242,9 @@ def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, 
     }
     spell = tokenizers.Tokenizer.from_str(tokenizer).id_to_token
     named = {role: spell(number) for role, number in roles.items() if number is not None}
-    if not spelt_as_padding(tokenizer, vocabulary):
-        del named["pad_token"]
     about = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
-    (to / "tokenizer_config.json").write_text(
-        json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-    )
+    _write_json(about, to / "tokenizer_config.json")
+
+
+def _write_json(value: Mapping[str, Any], to: Path) -> None:
+    to.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

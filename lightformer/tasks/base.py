@@ -18,12 +18,13 @@ from lightformer import schedule as schedules
 from lightformer.adapter import Adapter, AdapterSpec, adapt
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
-from lightformer.checkpoint import FORMAT, backbone_config, check_fits, room_for, take_over
+from lightformer.checkpoint import FORMAT, check_fits
 from lightformer.errors import ConfigError
 from lightformer.importing import imported_sources, revive
 from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
 from lightformer.plugins import loaded
+from lightformer.pretrained import Pretrained
 from lightformer.schedule import ScheduleSpec
 from lightformer.tasks.evaluation import Evaluation, confusion_table
 from lightformer.tasks.frozen import freeze as freeze_parameters
@@ -31,10 +32,14 @@ from lightformer.tasks.going_on import take_new_options
 from lightformer.tasks.layer_rates import check_decay
 from lightformer.tasks.objective import Objective, StepMean
 from lightformer.tasks.optimisation import optimisation
+from lightformer.tasks.positions import positions
 from lightformer.tasks.sharding import shard
 from lightformer.vocabulary import Vocabulary
 
 Batch = dict[str, Any]
+
+UNSAID = BackboneConfig()
+"""The backbone of who asks for none; one that is asked for may be equal to it."""
 
 
 class Task(LightningModule, ABC):
@@ -46,7 +51,8 @@ class Task(LightningModule, ABC):
 
     Args:
         vocabulary: what the data is made of; the command line takes it from the data
-        backbone: sizes and parts
+        backbone: sizes and parts; beside `init_from` those that are not given are the checkpoint's, and in Python a
+            mapping gives some of them
         optimizer: what changes the parameters
         schedule: how the learning rate changes
         init_from: a checkpoint of any task, from which the backbone is taken over
@@ -73,7 +79,7 @@ class Task(LightningModule, ABC):
     def __init__(
         self,
         vocabulary: Vocabulary = Vocabulary(size=1),  # noqa: B008 (frozen)
-        backbone: BackboneConfig = BackboneConfig(),  # noqa: B008 (frozen)
+        backbone: BackboneConfig = UNSAID,
         optimizer: OptimizerSpec = optimizers.adamw(),  # noqa: B008 (frozen)
         schedule: ScheduleSpec = schedules.cosine(),  # noqa: B008 (frozen)
         init_from: str | None = None,
@@ -85,20 +91,23 @@ class Task(LightningModule, ABC):
         super().__init__()
         known = from_plain(Vocabulary, vocabulary, "vocabulary")
         self.vocabulary: Vocabulary = replace(known, word_starts=())  # too long for a checkpoint
-        config: BackboneConfig = from_plain(BackboneConfig, backbone, "backbone")
         self.optimizer_spec: OptimizerSpec = from_plain(OptimizerSpec, optimizer, "optimizer")
         self.schedule_spec: ScheduleSpec = from_plain(ScheduleSpec, schedule, "schedule")
         self.adapter_spec: AdapterSpec | None = from_plain(AdapterSpec | None, adapter, "adapter")
         self.adapter: Adapter | None = None
         check_decay(layer_lr_decay)
         self.frozen, self.layer_lr_decay = list(freeze or ()), layer_lr_decay
-        self.init_from, self.compile_backbone = init_from, compile
-        is_causal = self.default_is_causal if config.is_causal is None else config.is_causal
-        if init_from is not None:
-            self.vocabulary = room_for(init_from, self.vocabulary)
-            config = backbone_config(init_from, config)
-            is_causal = config.is_causal if is_causal is None else is_causal
-        is_causal = bool(is_causal)
+        self.compile_backbone = compile
+        self._start = start = None if init_from is None else Pretrained(init_from)
+        self.origin = None if start is None else start.origin
+        is_causal = self.default_is_causal
+        if start is None:
+            config: BackboneConfig = from_plain(BackboneConfig, backbone, "backbone")
+        else:
+            self.vocabulary = start.vocabulary(self.vocabulary)
+            config = start.backbone({} if backbone is UNSAID else backbone)
+            is_causal = start.config.is_causal if is_causal is None else is_causal
+        is_causal = bool(is_causal if config.is_causal is None else config.is_causal)
         self.backbone = Backbone(config, self.vocabulary.size, is_causal=is_causal)
         self.tokenizer: Any = None
         self._step_mean = StepMean()
@@ -122,12 +131,10 @@ class Task(LightningModule, ABC):
         """Gives the heads their first values, takes over what `init_from` has, and says what will learn."""
         config = self.backbone.config
         config.init(config.dimensions())(self._heads())
-        if self.init_from is not None:
-            for line in take_over(self, self.vocabulary, self.init_from):
+        if self._start is not None:
+            for line in self._start.take_over(self, self.vocabulary):
                 rank_zero_info(line)
-            sizes = f"hidden_size {config.hidden_size}, num_layers {config.num_layers}"
-            sees = "only what stands before it" if self.backbone.is_causal else "both sides"
-            rank_zero_info(f"the backbone: {sizes}; a position sees {sees}")
+            self._start = None
         if self.adapter_spec is not None:
             self.adapter = self.adapter_spec()
             adapt(self.backbone, self.adapter)
@@ -185,7 +192,7 @@ class Task(LightningModule, ABC):
             batch["input_ids"],
             attention_mask=batch.get("attention_mask"),
             token_type_ids=batch.get("token_type_ids") if has_segments else None,
-            position_ids=batch.get("position_ids"),
+            position_ids=positions(batch, self.backbone.config, self.vocabulary),
             document_ids=batch.get("document_ids"),
         )
 
@@ -204,6 +211,7 @@ class Task(LightningModule, ABC):
             "task": type(self).__name__,
             "plugins": dict(loaded()),
             "tokenizer": None if tokenizer is None else tokenizer.to_json(),
+            "origin": self.origin,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -137,7 +137,7 @@ class CausalLM(Task):
             raise ConfigError(
                 "The model has no tokenizer; load it with lightformer.load(checkpoint)."
             )
-        ids = self.tokenizer.encode_batch([prompt])[0]
+        ids = [*self.vocabulary.prompt_ids, *self.tokenizer.encode_batch([prompt])[0]]
         start = self.vocabulary.eos_id
         if not ids:
             ids = [start if start is not None else 0]

@@ -139,9 +139,7 @@ class SequenceClassification(Task):
         self.eval()
         for text in texts:
             ids = self.tokenizer.encode_batch([text])[0]
-            ends = (self.vocabulary.cls_id, self.vocabulary.sep_id)
-            longest = self.backbone.config.max_seq_len - 2
-            row = [i for i in (ends[0], *ids[:longest], ends[1]) if i is not None]
+            row = self.vocabulary.framed(ids, self.backbone.config.max_seq_len)
             results += self.predict_step({"input_ids": torch.tensor([row], device=self.device)}, 0)
         self.train(was_training)
         return results

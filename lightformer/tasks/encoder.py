@@ -69,24 +69,19 @@ class Encoder(Task):
             )
         was_training = self.training
         self.eval()
-        rows = [self._row(ids) for ids in self.tokenizer.encode_batch(texts)]
+        longest = self.backbone.config.max_seq_len
+        rows = [self.vocabulary.framed(i, longest) for i in self.tokenizer.encode_batch(texts)]
         found = [torch.empty(0, self.backbone.config.hidden_size, device=self.device)]
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]
-            longest = max(map(len, some))
-            ids = torch.full((len(some), longest), self.vocabulary.pad_id)
+            width = max(map(len, some))
+            ids = torch.full((len(some), width), self.vocabulary.pad_id)
             for number, row in enumerate(some):
                 ids[number, : len(row)] = torch.tensor(row)
-            is_token = torch.arange(longest) < torch.tensor([[len(row)] for row in some])
+            is_token = torch.arange(width) < torch.tensor([[len(row)] for row in some])
             ids, is_token = ids.to(self.device), is_token.to(self.device)
             states = self(ids, attention_mask=is_token)
             found.append(pool(states, is_token, pooling).float())
         self.train(was_training)
         vectors = torch.cat(found)
         return torch.nn.functional.normalize(vectors, dim=-1) if normalize else vectors
-
-    def _row(self, ids: list[int]) -> list[int]:
-        ends = (self.vocabulary.cls_id, self.vocabulary.sep_id)
-        room = self.backbone.config.max_seq_len - sum(end is not None for end in ends)
-        row = [i for i in (ends[0], *ids[:room], ends[1]) if i is not None]
-        return row or [self.vocabulary.pad_id]

@@ -118,8 +118,7 @@ def fill_mask(task: Any, text: str, top_k: int) -> list[list[tuple[str, float]]]
         raise ConfigError(
             f"The text must have a mask to fill; write {mask} where a word is missing."
         )
-    ids = [i for i in (vocabulary.cls_id, *ids, vocabulary.sep_id) if i is not None]
-    input_ids = torch.tensor([ids], device=task.device)
+    input_ids = torch.tensor([vocabulary.framed(ids)], device=task.device)
     was_training = task.training
     task.eval()
     logits = task(input_ids)[0].float()  # (seq, vocab_size)

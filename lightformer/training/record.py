@@ -37,9 +37,9 @@ class Record(Callback):
 
 
 def write_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Writes `tokenizer.json` beside the checkpoints."""
+    """Writes the tokenizer beside the checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    tokenizer.save(folder)
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import lightformer
-from lightformer import Backbone, BackboneConfig, attention, block, feedforward, norm, position
+from lightformer import (
+    Backbone,
+    BackboneConfig,
+    attention,
+    block,
+    feedforward,
+    norm,
+    plugins,
+    position,
+    registry,
+)
 from lightformer.cli.main import main
 from lightformer.errors import CheckpointError, StorageError
 from lightformer.exchange import export_hf, import_hf
@@ -173,6 +185,84 @@ def test_settings_that_have_no_counterpart(folder: Path) -> None:
     )
 
 
+def test_dropout_that_lightformer_has_nowhere(folder: Path) -> None:
+    """It changes no result, but a training that goes on would not be the same."""
+    gpt2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 18, "n_head": 3}
+    settle(folder, **gpt2, embd_pdrop=0.0, resid_pdrop=0.25)
+    assert refusal(folder) == (
+        "config.json has embd_pdrop 0.0, and lightformer can read such a model only with 0.25."
+    )
+    file = folder / "config.json"
+    file.write_text(file.read_text().replace('"embd_pdrop"', '"not_said"'))
+    assert refusal(folder).startswith("config.json has embd_pdrop 0.1, and")
+    modern = {"model_type": "modernbert", "architectures": ["ModernBertModel"]}
+    settle(folder, **modern, embedding_dropout=0.25)
+    assert refusal(folder) == (
+        "config.json has embedding_dropout 0.25, and lightformer can read such a model only with 0.0."
+    )
+    settle(folder, embedding_dropout=0.0, attention_dropout=0.5)
+    assert refusal(folder).startswith("config.json has attention_dropout 0.5, and")
+
+
+def test_a_model_without_segments_is_none_of_these(folder: Path, tmp_path: Path) -> None:
+    settle(folder, type_vocab_size=0)
+    assert refusal(folder) == (
+        "config.json has type_vocab_size 0, but each token of such a model has a type: type_vocab_size (num_segments "
+        "in lightformer) must be at least 1."
+    )
+    shutil.rmtree(folder)
+    task = MaskedLM(vocabulary=VOCABULARY, backbone=replace(BERT, num_segments=0))
+    assert "(config.json has type_vocab_size 0, but each token of such a model has a type" in (
+        obstacle(task, tmp_path, "bert")
+    )
+
+
+@torch.no_grad()
+def test_padding_is_not_counted_where_a_position_is_kept_for_it(tmp_path: Path) -> None:
+    known = replace(VOCABULARY, pad_id=1, cls_id=2)
+    roberta = replace(BERT, num_segments=1, position=position.learned(offset=2))
+    task = MaskedLM(vocabulary=known, backbone=roberta).eval()
+    ids = torch.randint(4, 23, (2, 11))
+    ids[0, :4] = 1
+    counted = torch.arange(11) - 4
+    told = {"position_ids": torch.stack((counted.clamp(min=-1), torch.arange(11)))}
+    assert task(ids).equal(task(ids, **told))
+    plain = MaskedLM(vocabulary=known, backbone=BERT).eval()
+    assert plain(ids).equal(plain(ids, position_ids=torch.arange(11)[None]))
+
+
+def test_the_family_that_it_came_from_is_the_one_it_is_written_as(
+    folder: Path, tmp_path: Path
+) -> None:
+    known = replace(VOCABULARY, pad_id=1, cls_id=2)
+    roberta = replace(BERT, num_segments=1, position=position.learned(offset=2))
+    for family in ("roberta", "xlm-roberta"):
+        place = tmp_path / family
+        export_hf(
+            checkpoint(MaskedLM(vocabulary=known, backbone=roberta), tmp_path / "r.ckpt"),
+            place,
+            family,
+        )
+        import_hf(place, tmp_path / f"{family}-ours")
+        file = tmp_path / f"{family}-ours" / "model.ckpt"
+        assert export_hf(file, tmp_path / f"{family}-out").family == family
+        tuned = SequenceClassification(
+            "first", True, vocabulary=replace(known, labels=("a", "b")), init_from=str(file)
+        )
+        again = checkpoint(tuned, tmp_path / "t.ckpt")
+        assert export_hf(again, tmp_path / f"{family}-tuned").family == family
+        assert lightformer.load(again).origin == lightformer.load(file).origin
+        assert export_hf(file, tmp_path / f"{family}-other", "roberta").family == "roberta"
+    import_hf(folder, tmp_path / "bert-ours")
+    mean = Encoder(
+        "first", True, init_from=str(tmp_path / "xlm-roberta-ours" / "model.ckpt"), vocabulary=known
+    )
+    assert (
+        export_hf(checkpoint(mean, tmp_path / "m.ckpt"), tmp_path / "m").architecture
+        == "XLMRobertaModel"
+    )
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -306,6 +396,45 @@ def test_the_commands(
     ):
         assert main(words) == code
         assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+PLUGIN = """\"\"\"An attention of one's own.\"\"\"
+
+from lightformer import register
+from lightformer.dimensions import Dimensions
+from lightformer.softmax_attention import SoftmaxAttention
+
+
+@register("attention", "of_mine")
+class OfMine(SoftmaxAttention):
+    \"\"\"Plain attention.\"\"\"
+
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+"""
+
+
+def test_plugins_are_loaded_before_a_model_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {
+        kind: {n: registry.find(kind, n) for n in registry.names(kind)} for kind in registry.KINDS
+    }
+    monkeypatch.setattr(registry, "_specs", known)
+    monkeypatch.setattr(plugins, "_loaded", {})
+    task = MaskedLM(vocabulary=VOCABULARY, backbone=BERT)
+    task.hparams["backbone"]["attention"] = {"name": "of_mine"}
+    file = checkpoint(task, tmp_path / "a.ckpt")
+    (tmp_path / "of_mine.py").write_text(PLUGIN)
+    words = ["export-hf", str(file), "--output", str(tmp_path / "out"), "--no-local-plugins"]
+    assert main(words) == 4
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"error: {file} needs a plugin that is not loaded. There is no attention 'of_mine'."
+    )
+    assert said.endswith("load yours with lightformer.load_plugins([...]) or --plugins.\n")
+    assert main([*words, "--plugins", str(tmp_path / "of_mine.py")]) == 4
+    assert "attention of layer 0 is of_mine, and for bert it is mha" in capsys.readouterr().err
 
 
 @torch.no_grad()

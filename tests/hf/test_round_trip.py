@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lightformer.exchange import export_hf, import_hf
-from tests.hf.theirs import CASES, all_cases, batch, idle, scores, theirs, transformers
+from tests.hf.measuring import measure
+from tests.hf.theirs import CASES, all_cases, batch, scores, theirs, transformers
 
 WORDS = ["<pad>", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(5, 37))]
 
@@ -33,9 +34,7 @@ def test_the_same_bits_come_out(case: str, tmp_path: Path) -> None:
     import_hf(source, tmp_path / "ours")
     folder = export_hf(tmp_path / "ours" / "model.ckpt", target)
     assert folder.architecture == type(model).__name__
-    before, after = (load_file(path / "model.safetensors") for path in (source, target))
-    assert before.keys() == after.keys()
-    assert [name for name in before if not before[name].equal(after[name])] == list(idle(model))
+    assert measure(case).same_bits
     loader = getattr(transformers, f"AutoModel{auto(case)}")
     again = loader.from_pretrained(target).eval()
     given = batch(model, "right")

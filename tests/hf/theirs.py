@@ -73,6 +73,7 @@ CASES: dict[str, Case] = {
     "roberta-mlm-untied": ("Roberta", "ForMaskedLM", {**ROBERTA, "tie_word_embeddings": False}),
     "roberta-classes": ("Roberta", "ForSequenceClassification", {**ROBERTA, **CLASSES}),
     "roberta": ("Roberta", "Model", ROBERTA),
+    "xlm-roberta-mlm": ("XLMRoberta", "ForMaskedLM", ROBERTA),
     "albert-mlm": ("Albert", "ForMaskedLM", ALBERT),
     "albert-pretraining": (
         "Albert",
@@ -154,7 +155,7 @@ def batch(model: Any, side: str, length: int = 13) -> dict[str, Tensor]:
     given = {"input_ids": ids, "attention_mask": is_token}
     if getattr(config, "type_vocab_size", 0) == 2:
         given["token_type_ids"] = torch.randint(0, 2, (3, length))
-    if config.model_type != "roberta":  # which finds them by itself, as lightformer does
+    if "roberta" not in config.model_type:  # which finds them by itself, as lightformer does
         given["position_ids"] = (is_token.cumsum(dim=1) - 1).clamp(min=0)
     return given
 

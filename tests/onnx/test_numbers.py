@@ -163,6 +163,21 @@ def test_both_scores_of_bert(made: Made) -> None:
     agree(found["next_sentence_logits"], case.task.next_sentence_head(pooled))
 
 
+@torch.no_grad()
+def test_a_model_with_an_adapter_that_is_not_merged(tmp_path: Path) -> None:
+    options = {"adapter": {"name": "lora", "rank": 2}}
+    torch.manual_seed(0)
+    task = model(SequenceClassification, options=options, num_layers=1)
+    export_onnx(checkpoint(task, tmp_path), tmp_path / "a.onnx")
+    inputs = batch(3, 5, "left")
+    expected = task(**inputs)
+    agree(run(session(tmp_path / "a.onnx"), inputs)["logits"], expected)
+    for name, parameter in task.named_parameters():
+        if ".adapter." in name:
+            parameter.zero_()
+    assert (task(**inputs) - expected).abs().max() > 0.01  # it has a say
+
+
 slow = [pytest.param(name, marks=pytest.mark.slow) for name in MAKERS if name.startswith("every")]
 
 

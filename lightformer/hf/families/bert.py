@@ -6,6 +6,7 @@ from typing import Any
 
 from lightformer import attention, block, feedforward, norm, position
 from lightformer.backbone_config import BackboneConfig
+from lightformer.errors import CheckpointError
 from lightformer.hf.family import Family, Head
 from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
 
@@ -47,6 +48,11 @@ DEFAULTS = {
 def backbone(settings: Settings, *, offset: int = 0) -> BackboneConfig:
     """Returns our settings; `offset` is the number of position vectors before the first that is used."""
     settings.only(position_embedding_type="absolute", is_decoder=False, add_cross_attention=False)
+    if settings["type_vocab_size"] < 1:
+        raise CheckpointError(
+            f"{settings.where} has type_vocab_size {settings['type_vocab_size']}, but each token of such a model has a "
+            "type: type_vocab_size (num_segments in lightformer) must be at least 1."
+        )
     return BackboneConfig(
         hidden_size=settings["hidden_size"],
         num_layers=settings["num_hidden_layers"],

@@ -24,7 +24,10 @@ ln_f.*               norm.*
 
 def backbone(settings: Settings) -> BackboneConfig:
     settings.only(
-        add_cross_attention=False, scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False
+        add_cross_attention=False,
+        scale_attn_weights=True,
+        scale_attn_by_inverse_layer_idx=False,
+        embd_pdrop=settings["resid_pdrop"],
     )
     return BackboneConfig(
         hidden_size=settings["n_embd"],
@@ -70,6 +73,7 @@ FAMILY = Family(
         "n_head": 12,
         "n_positions": 1024,
         "resid_pdrop": 0.1,
+        "embd_pdrop": 0.1,
         "attn_pdrop": 0.1,
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,

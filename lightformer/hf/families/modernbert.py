@@ -38,7 +38,10 @@ _POOLING = {"cls": "first", "mean": "mean"}
 
 
 def backbone(settings: Settings) -> BackboneConfig:
-    options = {"bias": settings["attention_bias"], "dropout": settings["attention_dropout"]}
+    settings.only(
+        embedding_dropout=0.0, attention_dropout=0.0
+    )  # each where lightformer has none by itself
+    options = {"bias": settings["attention_bias"]}
     rope = settings.get("rope_parameters", {})
     kinds = {
         GLOBAL: LayerPattern(
@@ -62,7 +65,6 @@ def backbone(settings: Settings) -> BackboneConfig:
         intermediate_size=settings["intermediate_size"],
         max_seq_len=settings["max_position_embeddings"],
         is_causal=False,
-        dropout=settings["embedding_dropout"],
         norm_embeddings=True,
         attention=whole.attention,
         position=whole.position,
@@ -114,8 +116,8 @@ def settings(config: BackboneConfig) -> dict[str, Any]:
         "intermediate_size": config.dimensions().intermediate_size,
         "max_position_embeddings": config.max_seq_len,
         "attention_bias": attends.get("bias", False),
-        "attention_dropout": attends.get("dropout", 0.0),
-        "embedding_dropout": config.dropout,
+        "attention_dropout": 0.0,
+        "embedding_dropout": 0.0,
         "mlp_dropout": changes.get("dropout", 0.0),
         "mlp_bias": changes.get("bias", False),
         "hidden_activation": THEIR_ACTIVATIONS[changes.get("activation", "gelu")],
