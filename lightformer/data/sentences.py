@@ -71,5 +71,7 @@ def _borders(text: str, start: int) -> Iterator[int]:
         border = match.end()
         if text[border - 1] != "\n":
             yield border
-        elif blanks := _BLANKS.search(text, max(0, border - 66), border):
-            yield blanks.start()
+        elif text[border - 2 : border - 1] != "\n":  # else an empty line stands before it
+            blanks = _BLANKS.search(text, max(0, border - 66), border)
+            if blanks:
+                yield blanks.start()

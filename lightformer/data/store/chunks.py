@@ -12,8 +12,14 @@ AT_WHITE_SPACE = re.compile(r"\s*\S+(?:[^\S \t\n\r]\s*\S*)*|\s+")
 AT_SPACES = re.compile(r"\s*\S+(?:[^\S ]\s*\S*)*|\s+")
 """The same, but other white space than spaces is left in a word."""
 
-_LOCAL = ("NFC", "NFD", "Lowercase", "StripAccents", "BertNormalizer")
-"""Normalizers that change a word without a look at the next one, and make no white space of what was none."""
+_LOCAL = ("NFC", "NFD", "Lowercase")
+"""Normalizers that change a word without a look at the next one, and neither make nor join white space."""
+
+_TAKING = ("BertNormalizer", "StripAccents")
+"""Normalizers that may take away all that stands between two spaces, or put spaces."""
+
+_DROPPING = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
+"""Pre-tokenizers for which it is all the same how much white space there is."""
 
 WORDS = (
     r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
@@ -40,20 +46,21 @@ def chunk_pattern(tokenizer: Mapping[str, Any]) -> re.Pattern[str] | None:
     added = tokenizer["added_tokens"]
     if any(token["rstrip"] or re.search(r"\s", token["content"]) for token in added):
         return None  # it takes white space of the next chunk
-    if any(step["type"] not in _LOCAL for step in _steps(tokenizer["normalizer"])):
-        return None
     if tokenizer["model"].get("dropout"):
         return None  # a word gives other tokens each time
     steps = list(_steps(tokenizer["pre_tokenizer"]))
-    if any(step.get("prepend_scheme") == "first" for step in steps[1:]):
+    if not steps or any(step.get("prepend_scheme") == "first" for step in steps[1:]):
         return None  # it tells the start of a text from that of a word
-    return _of(steps[0]) if steps else None
+    local = _LOCAL + _TAKING if steps[0]["type"] in _DROPPING else _LOCAL
+    if any(step["type"] not in local for step in _steps(tokenizer["normalizer"])):
+        return None
+    return _of(steps[0])
 
 
 def _of(step: Mapping[str, Any]) -> re.Pattern[str] | None:
     """What the first step of a pre-tokenizer allows; the others see what it has cut."""
     match step["type"]:
-        case "BertPreTokenizer" | "Whitespace" | "WhitespaceSplit":
+        case kind if kind in _DROPPING:
             return AT_WHITE_SPACE
         case "ByteLevel" if step["use_regex"]:
             return AT_SPACES if step["add_prefix_space"] else AT_WHITE_SPACE

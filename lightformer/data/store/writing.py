@@ -16,7 +16,8 @@ import lightformer
 from lightformer.data.folders import claim, say, writing
 from lightformer.data.sentences import Document
 from lightformer.data.store.changes import difference
-from lightformer.data.store.encoding import Encoded, encode_all
+from lightformer.data.store.encoder import Encoded
+from lightformer.data.store.encoding import encode_all
 from lightformer.data.store.growing import state_of
 from lightformer.data.store.journal import Journal
 from lightformer.data.store.layout import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import random
-import unicodedata
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -14,19 +14,20 @@ import tokenizers
 from corpora import sentences
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, trainers
 
-from lightformer.data.store import encoding
+from lightformer.data.store import encoder
 from lightformer.data.store.chunks import (
     AT_SPACES,
     AT_WHITE_SPACE,
     LINES,
     WORDS,
+    chunk_pattern,
 )
-from lightformer.data.store.encoding import Encoder
+from lightformer.data.store.encoder import Encoder
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.tokenizer import Tokenizer, TokenizerConfig
 
 STRANGE = [
-    *("a", "B", "moon", "Lamp", "don't", "we're", "12", "3456", ".", "...", "!?", '"', "(", "é", "e\u0301", "ß", "Σ"),
+    *("a", "B", "moon", "Lamp", "don't", "we're", "12", "3456", ".", "...", "!?", '"', "(", "é", "\u0301", "ß", "Σ"),
     *("雨", "雪。", "\u00b4", "\u200b", "\ufeff", "\x01", "\x1c", "\x0b", "ﬁ", "½", "🙂"),
     *("##", "▁", "Ġ", "[MASK]", "<x>", "[SEP]"),
     *(" ", " ", " ", " ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u3000", "\x85", "\u2028"),
@@ -173,7 +174,7 @@ def test_words_are_learned_once_and_forgotten_when_they_are_many(
     encode = Encoder(tokenizer, np.dtype("<u2"))
     first, second = encode(pieces), encode(pieces)
     assert sorted(asked) == [" lamp", " moon", " red"]
-    monkeypatch.setattr(encoding, "_HELD", 100)
+    monkeypatch.setattr(encoder, "_HELD", 100)
     third = encode(pieces)
     assert sorted(asked) == [" lamp", " lamp", " moon", " moon", " red", " red"]
     assert first.tokens.tolist() == second.tokens.tolist() == third.tokens.tolist()
@@ -184,12 +185,76 @@ def test_no_pieces_give_no_tokens() -> None:
     assert found.tokens.tolist() == found.lengths.tolist() == []
 
 
-def test_a_canonical_normal_form_makes_no_white_space() -> None:
-    for form in ("NFC", "NFD"):
-        strange = [
-            chr(number)
-            for number in range(0x110000)
-            if not chr(number).isspace()
-            and any(c.isspace() for c in unicodedata.normalize(form, chr(number)))  # type: ignore[arg-type]
-        ]
-        assert strange == []
+NORMALIZERS = {
+    "nothing": None,
+    "nfc": normalizers.NFC(),
+    "nfd": normalizers.NFD(),
+    "nfkc": normalizers.NFKC(),
+    "lowercase": normalizers.Lowercase(),
+    "accents": normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
+    "bert": normalizers.BertNormalizer(),
+    "bert, accents": normalizers.BertNormalizer(lowercase=False, strip_accents=True),
+    "strip": normalizers.Strip(),
+    "prepend": normalizers.Prepend("▁"),
+}
+PRE_TOKENIZERS = {
+    "bert": pre_tokenizers.BertPreTokenizer(),
+    "whitespace": pre_tokenizers.Whitespace(),
+    "split": pre_tokenizers.WhitespaceSplit(),
+    "gpt2": pre_tokenizers.ByteLevel(add_prefix_space=False),
+    "gpt2, a space in front": pre_tokenizers.ByteLevel(),
+    "words": split(WORDS[0]),
+    "characters": split(WORDS[2]),
+    "llama3": after(split(LINES[0]), BYTES),
+    "qwen": after(split(LINES[1]), BYTES),
+    "metaspace": pre_tokenizers.Metaspace(),
+    "metaspace first": pre_tokenizers.Metaspace(prepend_scheme="first"),
+    "split, metaspace": after(pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()),
+    "words, metaspace": after(split(WORDS[0]), pre_tokenizers.Metaspace()),
+    "words, bytes": after(split(WORDS[1]), pre_tokenizers.ByteLevel()),
+}
+
+
+@pytest.mark.parametrize("normal", NORMALIZERS)
+def test_what_is_cut_is_cut_as_the_whole(normal: str) -> None:
+    normalizer = NORMALIZERS[normal]
+    pieces, cut = [*texts(3), *texts(4)], 0
+
+    def words(pre_tokenizer: Any, text: str) -> list[str]:
+        plain = text if normalizer is None else normalizer.normalize_str(text)
+        return [word for word, _ in pre_tokenizer.pre_tokenize_str(plain)]
+
+    for name, pre_tokenizer in PRE_TOKENIZERS.items():
+        inner = tokenizers.Tokenizer(models.BPE())
+        inner.pre_tokenizer = pre_tokenizer
+        if normalizer is not None:
+            inner.normalizer = normalizer
+        pattern = chunk_pattern(json.loads(inner.to_str()))
+        for piece in pieces if pattern else ():
+            chunks = pattern.findall(piece)
+            assert "".join(chunks) == piece
+            apart = chain.from_iterable(words(pre_tokenizer, chunk) for chunk in chunks)
+            assert [*apart] == words(pre_tokenizer, piece), (name, piece)
+        cut += pattern is not None
+    kept = (
+        0 if normal in ("nfkc", "strip", "prepend") else 4 if normal[:3] in ("acc", "ber") else 14
+    )
+    assert cut == kept
+
+
+def test_where_most_words_are_new_pieces_are_encoded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = Tokenizer(of_kind("bpe"))
+    pieces = [f" {number} lamp{number}x" for number in range(3001)]
+    expected = list(chain.from_iterable(tokenizer.encode_pieces(pieces)))
+    monkeypatch.setattr(encoder, "_LEARNT", 1999)
+    encode = Encoder(tokenizer, np.dtype("<u2"))
+    assert encode(pieces).tokens.tolist() == expected
+    asked: list[str] = []
+    real = Tokenizer.encode_pieces
+    monkeypatch.setattr(
+        Tokenizer, "encode_pieces", lambda self, p: (asked.extend(p), real(self, p))[1]
+    )
+    other = [f" {number} moon" for number in range(5000, 6000)]
+    found = encode(other)
+    assert asked == other
+    assert found.tokens.tolist() == list(chain.from_iterable(real(tokenizer, other)))

@@ -18,7 +18,7 @@ from corpora import sentences
 from lightformer.data.folders import publish
 from lightformer.data.sentences import Document, split_sentences
 from lightformer.data.store import drop_begun, note_changes, open_store, write_store
-from lightformer.data.store.encoding import Encoded, Encoder
+from lightformer.data.store.encoder import Encoded, Encoder
 from lightformer.data.store.growing import GrowingFile
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import DataError, StorageError

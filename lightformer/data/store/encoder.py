@@ -1,0 +1,105 @@
+"""Pieces of text to tokens, each word of them once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightformer.data.store.chunks import chunk_pattern
+from lightformer.tokenizer import Tokenizer
+
+_BATCH = 1 << 14  # characters that are encoded at a time: more would leave the caches of a core
+_LEARNT = 1 << 15  # words after which a text tells whether its words come again
+_NEW = 0.25  # share of new words above which it is faster to encode the whole
+_HELD = 1 << 25  # bytes of words that are kept, about
+_ENTRY = 130  # bytes that a word takes beside its letters and tokens
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The tokens of some pieces.
+
+    Args:
+        tokens: all of them, in a row
+        lengths: how many each piece has
+    """
+
+    tokens: npt.NDArray[Any]
+    lengths: npt.NDArray[np.int64]
+
+
+class Encoder:
+    """Makes tokens of pieces, and asks the tokenizer once for each different word.
+
+    Text is mostly made of words that were there before, and to look one up takes a fraction of the time. Where most
+    are new, as in a list of numbers, pieces are encoded whole.
+
+    Args:
+        tokenizer: makes the tokens
+        dtype: of the tokens
+
+    Attributes:
+        pattern: finds the words, where the tokenizer lets them be encoded one by one
+    """
+
+    def __init__(self, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> None:
+        self._tokenizer = tokenizer
+        self._dtype = dtype
+        self.pattern = chunk_pattern(json.loads(tokenizer.to_json()))
+        self._known: dict[str, bytes] = {}  # the tokens of a word, as they are stored
+        self._held = 0
+
+    def __call__(self, pieces: list[str]) -> Encoded:
+        found = [self._by_words(batch) or self._whole(batch) for batch in _batches(pieces)]
+        return Encoded(
+            np.concatenate([np.empty(0, self._dtype), *(part.tokens for part in found)]),
+            np.concatenate([np.empty(0, np.int64), *(part.lengths for part in found)]),
+        )
+
+    def _whole(self, pieces: list[str]) -> Encoded:
+        found = self._tokenizer.encode_pieces(pieces)
+        lengths = np.array(list(map(len, found)))
+        return Encoded(np.fromiter(chain.from_iterable(found), self._dtype), lengths)
+
+    def _by_words(self, pieces: list[str]) -> Encoded | None:
+        """Returns the tokens as they were learnt, or nothing where too many are not known."""
+        if self.pattern is None:
+            return None
+        cut = [self.pattern.findall(piece) for piece in pieces]
+        words = list(chain.from_iterable(cut))
+        if self._held > _HELD:
+            self._known.clear()
+            self._held = 0
+        new = list(set(words).difference(self._known))
+        if len(new) > _NEW * len(words) and len(self._known) > _LEARNT:
+            return None
+        if new:
+            self._learn(new)
+        found = [self._known[word] for word in words]
+        sizes = np.cumsum([0, *map(len, found)])  # bytes before each word
+        lengths = np.diff(sizes[np.cumsum([0, *map(len, cut)])]) // self._dtype.itemsize
+        return Encoded(np.frombuffer(b"".join(found), self._dtype), lengths)
+
+    def _learn(self, words: list[str]) -> None:
+        encoded = self._whole(words)
+        tokens = encoded.tokens.tobytes()
+        ends = np.cumsum(encoded.lengths * self._dtype.itemsize).tolist()
+        for word, start, end in zip(words, [0, *ends], ends, strict=False):
+            self._known[word] = tokens[start:end]
+        self._held += len(tokens) + sum(map(sys.getsizeof, words)) + _ENTRY * len(words)
+
+
+def _batches(pieces: list[str]) -> Iterator[list[str]]:
+    begin = size = 0
+    for number, piece in enumerate(pieces, start=1):
+        size += len(piece)
+        if size >= _BATCH or number == len(pieces):
+            yield pieces[begin:number]
+            begin, size = number, 0
