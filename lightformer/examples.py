@@ -109,6 +109,9 @@ class Examples(abc.ABC):
         training: whether samples may differ between epochs; for evaluation they never do
     """
 
+    way_out = "raise it"
+    """What a user can do about a `seq_len` for which documents lose tokens."""
+
     def __init__(
         self, corpus: Corpus, vocabulary: Vocabulary, seed: int, training: bool, /
     ) -> None:

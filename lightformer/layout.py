@@ -8,8 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lightformer.errors import ConfigError
 from lightformer.examples import IGNORED, Batch, Corpus, Indices, as_batch
 from lightformer.vocabulary import Vocabulary
+
+
+def room_for_text(seq_len: int, vocabulary: Vocabulary, *, framed: bool) -> int:
+    """Returns how many tokens of text a row has room for, which may have to stand between [CLS] and [SEP].
+
+    Raises:
+        ConfigError: there is room for none, or the tokenizer lacks [CLS] or [SEP].
+    """
+    if framed and (vocabulary.cls_id is None or vocabulary.sep_id is None):
+        raise ConfigError(
+            "special_tokens needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
+            "set special_tokens: false."
+        )
+    if seq_len < 1 + 2 * framed:
+        raise ConfigError(f"seq_len must be at least {1 + 2 * framed}, not {seq_len}.")
+    return seq_len - 2 * framed
 
 
 def ragged(counts: Indices) -> tuple[Indices, Indices]:

@@ -43,7 +43,7 @@ def file_digest(path: Path) -> str:
 def file_digests(paths: Sequence[str], cache_dir: Path | None) -> dict[str, str]:
     """Returns a short name for what each file holds.
 
-    They are remembered with the size and the time of the file, so that a large one is read only once.
+    They are remembered with the stamp of the file, so that a large one is read only once.
 
     Args:
         paths: the files
@@ -63,7 +63,7 @@ def file_digests(paths: Sequence[str], cache_dir: Path | None) -> dict[str, str]
             continue
         found[name] = file_digest(Path(name))
         known.pop(key, None)
-        if before == stamp(name) and time.time() - before[1] / 1e9 > _SETTLED:
+        if before == stamp(name) and time.time() - before[-1] / 1e9 > _SETTLED:
             known[key] = [*before, found[name]]
     if cache_dir is not None and known != memory:
         _remember(cache_dir, known)
@@ -71,7 +71,10 @@ def file_digests(paths: Sequence[str], cache_dir: Path | None) -> dict[str, str]
 
 
 def stamp(name: str) -> list[int]:
-    """Returns the size of a file and its time, which are others when it has changed.
+    """Returns what is another when a file has changed: its size, its inode, and its times.
+
+    The time of the content can be set to any, as by `cp -p` and `tar`; that of the last change, which is the last one
+    here, cannot.
 
     Raises:
         DataError: there is no such file.
@@ -80,7 +83,7 @@ def stamp(name: str) -> list[int]:
         status = os.stat(name)
     except OSError as error:
         raise DataError(f"{name} cannot be read ({error.strerror}).") from error
-    return [status.st_size, status.st_mtime_ns]
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def check_unchanged(stamps: Mapping[str, Sequence[int]]) -> None:
@@ -97,7 +100,7 @@ def check_unchanged(stamps: Mapping[str, Sequence[int]]) -> None:
 def _recall(path: Path) -> dict[str, list[Any]]:
     try:
         memory = json.loads(path.read_text(encoding="utf-8"))
-        return {str(k): [int(v[0]), int(v[1]), str(v[2])] for k, v in memory.items()}
+        return {str(k): [*map(int, v[:-1]), str(v[-1])] for k, v in memory.items()}
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return {}
 

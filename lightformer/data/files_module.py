@@ -33,7 +33,7 @@ class _Share:
     Args:
         name: what the user calls them; empty where there is only one share
         files: files and names of data sets, with a digest of each
-        stamps: size and time of each file, from before its digest was taken
+        stamps: size, times and so on of each file, from before its digest was taken
         weight: how often each of their samples is seen in an epoch of training
     """
 

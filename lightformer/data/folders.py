@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -64,6 +64,23 @@ def publish(target: Path, way_out: str = CACHE) -> Iterator[Path | None]:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def made_once(file: Path, make: Callable[[], str]) -> Path:
+    """Returns a text file that is alone in its folder; it is made where it is not there yet.
+
+    What was begun beside it, and nobody is at work on, is dropped: it cannot be gone on with.
+    """
+    folder = file.parent
+    if not folder.is_dir():
+        with publish(folder) as new:
+            if new is not None:
+                for begun in set(folder.parent.glob(".*.partial")) - {new}:
+                    drop(begun)
+                text = make()
+                with writing(folder):
+                    (new / file.name).write_text(text, encoding="utf-8")
+    return file
 
 
 def partial_of(target: Path) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lightformer.data.cache import check_unchanged, digest
 from lightformer.data.files_module import FilesModule
-from lightformer.data.folders import publish, writing
+from lightformer.data.folders import made_once
 from lightformer.data.labels import LabelNames
 from lightformer.data.prepared import Split
 from lightformer.data.reading.faults import Reading
@@ -64,14 +64,9 @@ class LabelledFiles(FilesModule):
         """The classes; the training rows are read for them once, and they are kept in `cache_dir`."""
         key = digest(self.label, self.sources("train"))
         folder = self.cache_dir / "labels" / f"{type(self).__name__}-{key}"
-        if not folder.is_dir():
-            with publish(folder) as new:
-                if new is not None:
-                    text = json.dumps(self._collected())
-                    with writing(folder):
-                        (new / _LABELS).write_text(text, encoding="utf-8")
+        file = made_once(folder / _LABELS, lambda: json.dumps(self._collected()))
         try:
-            return LabelNames(self.label, json.loads((folder / _LABELS).read_bytes()))
+            return LabelNames(self.label, json.loads(file.read_bytes()))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(
                 f"{folder} is damaged ({_LABELS} cannot be read); delete the folder, it is made again."

@@ -44,6 +44,7 @@ class Mixture:
         training: bool,
     ) -> None:
         self.parts = list(parts)
+        self.way_out = parts[0].way_out
         self.pad_id = pad_id
         self.seed = seed
         self.training = training

@@ -131,7 +131,7 @@ class DataModule(PreparedText, LightningDataModule):
             every = sum(corpus.num_documents for corpus, _ in self.corpora("train"))
             rank_zero_info(
                 f"{cut:,} of {every:,} training documents are cut, since they are longer than examples.seq_len; "
-                "raise it to keep them whole."
+                f"{samples.examples.way_out} to keep them whole."
             )
         return StepLoader(
             samples,

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lightformer.data.cache import digest
-from lightformer.data.folders import publish, writing
+from lightformer.data.folders import made_once
 from lightformer.data.sentences import Document
 from lightformer.data.store import (
     FORMAT,
-    drop_begun,
     note_changes,
     open_store,
     verify_store,
@@ -67,7 +66,8 @@ class PreparedText(ABC):
 
     @abstractmethod
     def sources(self, split: Split) -> dict[str, str]:
-        """Returns the sources of a split, with a digest of each; empty where there is none."""
+        """Returns the sources of a split, with a digest of each, and after a comma how it is read; empty where there is
+        none."""
 
     def parts(self, split: Split) -> list[Part]:
         """Returns what a split is mixed of: one part, if a data module says nothing else."""
@@ -89,14 +89,12 @@ class PreparedText(ABC):
             return Tokenizer.from_file(config.file)
         key = digest(_TEXT, asdict(config), self.sources("train"))
         folder = self.cache_dir / "tokenizers" / f"{type(self).__name__}-{config.kind}-{key}"
-        if not folder.is_dir():
-            with publish(folder) as new:
-                if new is not None:
-                    texts = training_texts(self.documents("train"), config)
-                    trained = train_tokenizer(texts, config)
-                    with writing(folder):
-                        (new / "tokenizer.json").write_text(trained.to_json(), encoding="utf-8")
-        return Tokenizer.from_file(folder / "tokenizer.json")
+
+        def train() -> str:
+            texts = training_texts(self.documents("train"), config)
+            return train_tokenizer(texts, config).to_json()
+
+        return Tokenizer.from_file(made_once(folder / "tokenizer.json", train))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -114,7 +112,6 @@ class PreparedText(ABC):
         folder = self.cache_dir / "tokens" / f"{part.name}-{key}"
         if not folder.is_dir():
             note_changes(folder.parent, part.name, fingerprint, part.sources)
-            drop_begun(folder, part.name, fingerprint, part.sources)
             write_store(
                 folder,
                 part.documents(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def other(path: Path, text: str) -> None:
-    """Writes another text of the same length, a second later."""
+    """Writes another text of the same length, and takes care that it looks as old as the one before."""
     before = path.stat()
+    time.sleep(0.02)  # more than the clock of a disk needs
     path.write_text(text)
-    os.utime(path, (before.st_atime, before.st_mtime + 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
 
 

@@ -69,7 +69,7 @@ def test_a_fit_says_once_how_many_are_cut(
     assert done.code == 0, done.err
     sentence = (
         "12 of 31 training documents are cut, since they are longer than examples.seq_len; "
-        "raise it to keep them whole."
+        "raise it, or set examples.long: split, to keep them whole."
     )
     assert caplog.text.count(sentence) == 1
     caplog.clear()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lightformer.data.sentences import Document
-from lightformer.data.store import open_store, verify_store, write_store
+from lightformer.data.store import open_store, read_meta, verify_store, write_store
+from lightformer.data.store.layout import digest_of
 from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import DataError, StorageError
 from lightformer.tokenizer import Tokenizer, TokenizerConfig
@@ -134,13 +135,14 @@ def test_a_damaged_store_is_refused(tmp_path: Path, letters: Tokenizer) -> None:
         f"{folder} is damaged (tokens.bin: No such file or directory); "
         "delete the folder, it is made again."
     )
-    (folder / "meta.json").write_text('{"format": 2, "files": {}}')
+    (folder / "meta.json").write_text('{"format": 3, "files": {}}')
     assert refused(open_store, folder) == (
-        f"{folder} is damaged (meta.json lacks 'name'); delete the folder, it is made again."
+        f"{folder} is damaged (meta.json is not what was written); "
+        "delete the folder, it is made again."
     )
     (folder / "meta.json").write_text('{"format": 99}')
     assert refused(open_store, folder) == (
-        f"{folder} has format 99, but this version reads 2; delete the folder, it is made again."
+        f"{folder} has format 99, but this version reads 3; delete the folder, it is made again."
     )
     (folder / "meta.json").write_text('{"format"')
     assert refused(open_store, folder) == (
@@ -149,6 +151,46 @@ def test_a_damaged_store_is_refused(tmp_path: Path, letters: Tokenizer) -> None:
     assert refused(open_store, tmp_path) == (
         f"{tmp_path} is no store of tokens, since it has no meta.json; "
         "name a folder that lightformer prepare has made."
+    )
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"separator": 2},
+        {"dtype": "<f2"},
+        {"made": None},
+        {"tokens": "13"},
+        {"files": {"../x": {"bytes": 0, "blake2b": ""}}},
+        {"digest": None},
+        {"more": 1},
+    ],
+)
+def test_a_meta_that_was_edited_is_refused(
+    tmp_path: Path, letters: Tokenizer, edit: dict[str, object]
+) -> None:
+    folder = tmp_path / "s"
+    write_store(folder, DOCUMENTS, letters, 3, {"\udce9 日.txt": "abc"})
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(dict(reversed(meta.items()))))  # laid out anew
+    assert open_store(folder).num_documents == 3
+    changed = {k: v for k, v in {**meta, **edit}.items() if v is not None}
+    (folder / "meta.json").write_text(json.dumps(changed))
+    assert refused(open_store, folder) == (
+        f"{folder} is damaged (meta.json is not what was written); "
+        "delete the folder, it is made again."
+    )
+
+
+def test_what_cannot_be_mapped_is_damaged(tmp_path: Path, letters: Tokenizer) -> None:
+    folder = tmp_path / "s"
+    write_store(folder, DOCUMENTS, letters, 3)
+    meta = read_meta(folder)
+    meta["files"]["tokens.bin"]["bytes"] = 0  # as if it became so after it was looked at
+    (folder / "meta.json").write_text(json.dumps({**meta, "digest": digest_of(meta)}))
+    (folder / "tokens.bin").write_bytes(b"")
+    assert refused(open_store, folder) == (
+        f"{folder} is damaged (cannot mmap an empty file); delete the folder, it is made again."
     )
 
 

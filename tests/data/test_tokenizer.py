@@ -122,7 +122,7 @@ def test_a_tokenizer_of_the_users_is_understood(tmp_path: Path) -> None:
     inner.add_special_tokens(["<|endoftext|>"])
     inner.save(str(tmp_path / "tokenizer.json"))
     tokenizer = train_tokenizer(iter([]), TokenizerConfig(file=str(tmp_path / "tokenizer.json")))
-    assert tokenizer.vocabulary == Vocabulary(size=4, pad_id=0, unk_id=3, eos_id=2)
+    assert tokenizer.vocabulary == Vocabulary(size=4, pad_id=0, pads=False, unk_id=3, eos_id=2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

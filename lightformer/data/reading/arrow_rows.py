@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lightformer.data.reading import lines
 from lightformer.data.reading.faults import Reading
 from lightformer.data.reading.rows import Row, check_columns
 from lightformer.errors import DataError
 
 
 def parquet_rows(path: Path, reading: Reading) -> Iterator[Row]:
-    """Yields the rows of a .parquet file; a value is held in memory whole, however long it is."""
+    """Yields the rows of a .parquet file; a value is held in memory whole, however long it is.
+
+    Raises:
+        DataError: the file itself says that rows are too long on the average, before one is held; or it is not whole.
+    """
     return _rows(path, reading, "Parquet", _parquet_blocks)
 
 
@@ -23,6 +28,9 @@ def arrow_rows(path: Path, reading: Reading) -> Iterator[Row]:
 
 _BLOCK = 1 << 23
 """Bytes of the rows that are unpacked at a time, about."""
+
+_WIDEST = 4
+"""Bytes of a character, at most."""
 
 Blocks = Iterator[tuple[Any, int]]
 """Some rows, and how many bytes of the file were read for them and those before."""
@@ -63,7 +71,10 @@ def _parquet_blocks(file: BinaryIO, size: int) -> Blocks:
     # Without a buffer of a fixed size a whole group of rows is read at once, which may be the whole file.
     with parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:
         rows, done = max(1, table.metadata.num_rows), 0
-        groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
+        groups = list(map(table.metadata.row_group, range(table.metadata.num_row_groups)))
+        for number, group in enumerate(groups, start=1):
+            if group.total_byte_size > _WIDEST * lines.LONGEST * max(1, group.num_rows):
+                raise lines.too_long(f"{file.name}, a row of row group {number}")
         each = sum(group.total_byte_size for group in groups) // rows  # bytes of a row, unpacked
         for block in table.iter_batches(batch_size=max(1, min(1024, _BLOCK // max(1, each)))):
             done += block.num_rows

@@ -29,6 +29,9 @@ _FAULT = re.compile("\0|\udc00(..)([0-9]+)\udc01")
 LOST = "\N{REPLACEMENT CHARACTER}"
 """Stands for what is lost of a line with a fault."""
 
+_HALVES = (b"+2AA-\n", b"\\ud800\n")
+"""Half a character, in the encodings that have such; with the other half it could be taken for the mark of a fault."""
+
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
     """Puts into the text what the first byte is that is none, and how many bytes are left from there on."""
@@ -42,36 +45,41 @@ codecs.register_error(_MARK, _mark)
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuses an encoding that there is not, or in which a file cannot be read a block at a time.
+    """Refuses what is no encoding of whole characters, or one in which a file cannot be read a block at a time.
 
     Raises:
-        ConfigError: Python knows no such encoding of text.
+        ConfigError: it is.
     """
     try:
         written = "a\n".encode(encoding)
         decoder = codecs.getincrementaldecoder(encoding)(_MARK)
         for byte in written:
             decoder.decode(bytes([byte]))
+        for half in _HALVES:
+            half.decode(encoding, "ignore").encode()
     except (LookupError, ValueError) as error:
         raise ConfigError(f"There is no encoding {encoding!r}; mostly it is utf-8.") from error
 
 
-def text_blocks(
-    path: Path, reading: Reading, faulty: dict[int, DataError] | None = None
-) -> Iterator[str]:
+Block = str | DataError
+"""Text, or what is wrong with the line that follows, or goes on."""
+
+
+def text_blocks(path: Path, reading: Reading) -> Iterator[Block]:
     """Yields the text of a file in blocks, without a byte order mark and with one kind of line end.
 
-    Args:
-        path: of the file
-        reading: how it is read
-        faulty: takes for each line with bytes that are no text what is wrong with it, before the line is given; in the
-            line another character stands for them. Where not given, nothing is read further than the first.
+    Before a line with bytes that are no text comes what is wrong with it, once or more; in the line another character
+    stands for them. Of a very long line, what is before the fault may have been given.
 
     Raises:
-        DataError: it is empty, or no text, or cannot be read further; the lines before that were given.
+        DataError: the file is empty, or cannot be read further; the lines before that were given.
     """
     lack, held = "is empty", ""
-    for text in _texts(path, reading, faulty):
+    for text in _texts(path, reading):
+        if isinstance(text, DataError):
+            lack = ""
+            yield text
+            continue
         if lack:
             lack = "holds only blank lines" if text.isspace() else ""
         text = held + text
@@ -87,8 +95,8 @@ def text_blocks(
         raise DataError(f"{path} {lack}.")
 
 
-def _texts(path: Path, reading: Reading, faulty: dict[int, DataError] | None) -> Iterator[str]:
-    """Yields what a file holds as text; where faults are not taken, up to the very character that is faulty."""
+def _texts(path: Path, reading: Reading) -> Iterator[Block]:
+    """Yields what a file holds as text, and each fault at its very place."""
     decoder = codecs.getincrementaldecoder(reading.encoding)(_MARK)
     ends = io.IncrementalNewlineDecoder(None, translate=True)
     line, done, begun = 1, 0, False
@@ -105,20 +113,18 @@ def _texts(path: Path, reading: Reading, faulty: dict[int, DataError] | None) ->
             text = ends.decode(text, final=not block)
             if text and not begun:
                 text, begun = text.removeprefix("\ufeff"), True
+            next_line, done = line + text.count("\n"), done + len(block)
             if "\0" in text or "\udc00" in text:
-                for place, ahead, what in _faults(
-                    text, before + block, done + len(block), reading.encoding
-                ):
-                    fault = DataError(f"{path}, line {line + ahead} {what}")
-                    if faulty is None:
-                        yield text[:place]
-                        raise fault
-                    faulty.setdefault(line + ahead, fault)
-                text = _FAULT.sub(LOST, text)
-            line += text.count("\n")
-            done += len(block)
+                given = 0
+                for place, ahead, what in _faults(text, before + block, done, reading.encoding):
+                    if place > given:
+                        yield _FAULT.sub(LOST, text[given:place])
+                    yield DataError(f"{path}, line {line + ahead} {what}")
+                    given = place
+                text = _FAULT.sub(LOST, text[given:])
             if text:
                 yield text
+            line = next_line
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         if not done:

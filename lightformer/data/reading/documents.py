@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
@@ -12,7 +11,6 @@ from lightformer.data.reading.blocks import text_blocks
 from lightformer.data.reading.faults import Reading
 from lightformer.errors import DataError
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _BLANK = 64
 """Blocks of white space in front of a document, at most, that are kept."""
 
@@ -40,25 +38,21 @@ def documents(path: Path, separator: str | None, reading: Reading) -> Iterator[I
 
 def _sound(path: Path, reading: Reading) -> Iterator[str]:
     """Yields the text of a file without the lines that have a fault; what came before one in a very long line stays."""
-    faulty: dict[int, DataError] = {}
-    number, left_out, begun = 1, 0, False  # begun: something of the line was given
-    for block in text_blocks(path, reading, faulty):
-        if not faulty and number != left_out:
-            number, begun = number + block.count("\n"), not block.endswith("\n")
-            yield block
+    given, lost = "\n", False
+    for block in text_blocks(path, reading):
+        if isinstance(block, DataError):
+            if not lost:
+                reading.fault(block)
+            lost = True
             continue
-        kept = []
-        for line in _LINE.findall(block):
-            ends = line.endswith("\n")
-            if number in faulty:
-                left_out = number
-                reading.fault(faulty.pop(number))
-            if number != left_out or (begun and ends):
-                kept.append(line if number != left_out else "\n")
-                begun = not ends
-            number += ends
-        if kept:
-            yield "".join(kept)
+        if lost:
+            _, end, block = block.partition("\n")
+            if given[-1] != "\n":
+                block = end + block
+            lost = not end
+        if block:
+            yield block
+            given = block
 
 
 def _cut(blocks: Iterable[str], separator: str) -> Iterator[str | None]:

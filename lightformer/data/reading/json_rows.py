@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lightformer.data.reading.blocks import text_blocks
 from lightformer.data.reading.faults import Reading
-from lightformer.data.reading.lines import lines
+from lightformer.data.reading.lines import Line, lines
 from lightformer.data.reading.rows import Row, shown
 from lightformer.errors import DataError
 
@@ -19,23 +20,24 @@ LARGEST = 1 << 28
 
 def json_lines(path: Path, reading: Reading) -> Iterator[Row]:
     """Yields the objects of a .jsonl file, one a line."""
-    faulty: dict[int, DataError] = {}
 
-    def row(numbered: tuple[int, str]) -> Row:
-        number, line = numbered
-        if number in faulty:
-            raise faulty.pop(number)
+    def row(line: Line) -> Row:
+        number, text, fault = line
+        if fault is not None:
+            raise fault
         where = f"{path}, line {number}"
-        return where, _object(where, _parsed(where, line))
+        return where, _object(where, _parsed(where, text))
 
-    numbered = enumerate(lines(path, reading, faulty), start=1)
-    return reading.each(row, (item for item in numbered if item[1] and not item[1].isspace()))
+    found = lines(path, reading)
+    return reading.each(row, (line for line in found if line[1] and not line[1].isspace()))
 
 
 def json_list(path: Path, reading: Reading) -> Iterator[Row]:
     """Yields the objects of a .json file, which is one list."""
     blocks, length = [], 0
     for block in text_blocks(path, reading):
+        if isinstance(block, DataError):
+            raise block
         blocks.append(block)
         length += len(block)
         if length > LARGEST:
@@ -79,8 +81,11 @@ def _parsed(where: str, text: str) -> Any:
         ) from error
     except RecursionError as error:
         raise DataError(f"{where} is broken JSON: it is nested too deeply.") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise DataError(f"{where} is broken JSON: {error}.") from error
+    except ValueError as error:
+        most = sys.get_int_max_str_digits()
+        raise DataError(
+            f"{where} is broken JSON: a whole number may have {most:,} digits, and one has more; make it text."
+        ) from error
 
 
 def _object(where: str, value: Any) -> dict[str, Any]:

@@ -13,34 +13,41 @@ LONGEST = 1 << 26
 """Characters of a row, at most: a row is held in memory, while the text of a .txt file is not."""
 
 
-def lines(path: Path, reading: Reading, faulty: dict[int, DataError]) -> Iterator[str]:
-    """Yields each line of a file, without its end.
+Line = tuple[int, str, DataError | None]
+"""Its number, what stands in it, without its end, and what is wrong with it."""
 
-    Args:
-        path: of the file
-        reading: how it is read
-        faulty: takes for each line that cannot be used what is wrong with it, before the line is given
+
+def lines(path: Path, reading: Reading) -> Iterator[Line]:
+    """Yields each line of a file.
 
     Raises:
         DataError: the file cannot be read, or a line is too long and faults stop the reading.
     """
     number, length = 1, 0
     begun: list[str] = []
-    for block in text_blocks(path, reading, faulty):
+    fault: DataError | None = None
+    for block in text_blocks(path, reading):
+        if isinstance(block, DataError):
+            fault = fault or block
+            continue
         *whole, rest = block.split("\n")
         for line in whole:
-            yield "".join([*begun, line])
-            number, length, begun = number + 1, 0, []
+            yield number, "".join([*begun, line]), fault
+            number, length, begun, fault = number + 1, 0, [], None
         begun.append(rest)
         length += len(rest)
         if length > LONGEST:
-            fault = DataError(
-                f"{path}, line {number} is longer than {LONGEST:,} characters, which a row may "
-                "have; cut it into several, or write the text to a .txt file."
-            )
+            fault = fault or too_long(f"{path}, line {number}")
             if reading.on_error == "stop":
                 raise fault
-            faulty.setdefault(number, fault)
             begun = [LOST]
     if length:
-        yield "".join(begun)
+        yield number, "".join(begun), fault
+
+
+def too_long(where: str) -> DataError:
+    """Says that a row is longer than it may be."""
+    return DataError(
+        f"{where} is longer than {LONGEST:,} characters, which a row may have; cut it into several, "
+        "or write the text to a .txt file."
+    )

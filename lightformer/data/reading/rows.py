@@ -6,6 +6,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lightformer.data.reading import lines
 from lightformer.errors import DataError, did_you_mean
 
 Row = tuple[str, Mapping[str, Any]]
@@ -27,11 +28,13 @@ def text_column(where: str, row: Mapping[str, Any], name: str) -> str:
     """Returns the text of a column.
 
     Raises:
-        DataError: there is no such column, or what it holds is not text.
+        DataError: there is no such column, or what it holds is not text, or longer than a row may be.
     """
     value = column(where, row, name)
     if not isinstance(value, str):
         raise DataError(f"{where} must have text in {name!r}, but has {shown(value)}.")
+    if len(value) > lines.LONGEST:
+        raise lines.too_long(where)
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -24,9 +24,15 @@ def tab_rows(path: Path, reading: Reading) -> Iterator[Row]:
 
 def _rows(path: Path, reading: Reading, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
-    faulty: dict[int, DataError] = {}
-    text = (line + "\n" for line in lines(path, reading, faulty))
-    table = csv.reader(text, delimiter=delimiter, strict=True)
+    faults: list[DataError] = []  # of the lines of a row
+
+    def text() -> Iterator[str]:
+        for _, line, fault in lines(path, reading):
+            if fault is not None:
+                faults.append(fault)
+            yield line + "\n"
+
+    table = csv.reader(text(), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
         first, fault = table.line_num + 1, None
@@ -35,9 +41,8 @@ def _rows(path: Path, reading: Reading, delimiter: str) -> Iterator[Row]:
             row = next(table, None)
         except csv.Error as error:
             row, fault = [], _broken(where, error, table.line_num - first)
-        if faulty:
-            wrong = [faulty.pop(n) for n in range(first, table.line_num + 1) if n in faulty]
-            fault = fault or next(iter(wrong), None)
+        fault = fault or next(iter(faults), None)
+        faults.clear()
         if fault is not None:
             if header is None:
                 raise fault

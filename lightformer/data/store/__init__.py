@@ -11,14 +11,13 @@ A store is a folder. Its numbers are little-endian, and its files have no header
     tokenizer.json   the tokenizer, so that the store can be read alone
 """
 
-from lightformer.data.store.changes import drop_begun, note_changes
+from lightformer.data.store.changes import note_changes
 from lightformer.data.store.layout import FORMAT
 from lightformer.data.store.reading import open_store, read_meta, verify_store
 from lightformer.data.store.writing import write_store
 
 __all__ = [
     "FORMAT",
-    "drop_begun",
     "note_changes",
     "open_store",
     "read_meta",

@@ -1,8 +1,8 @@
 """The journal of a store in work: killed at any moment, the writing goes on.
 
 Its first line says what is written; the others say, each after a shard, how long every file is by then, and the digest
-of all that is in it. What comes after the last line that holds true is cut off. So nothing needs to be synced before
-the end: what a loss of power leaves unwritten is seen.
+of all that is in it. Each line has a digest of its own. What comes after the last line that holds true is cut off. So
+nothing needs to be synced before the end: what a loss of power leaves unwritten is seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightformer.data.store.growing import GrowingFile, State
-from lightformer.data.store.layout import SHARDS
+from lightformer.data.store.layout import SHARDS, digest_of
 from lightformer.data.store.shards import START, Place
 
 
@@ -40,34 +40,30 @@ class Journal:
 
     Attributes:
         last: the last shard that is whole
-        dropped: the other plan that there was, if any
     """
 
     def __init__(self, folder: Path, plan: Mapping[str, Any]) -> None:
         self.folder = folder
         self.last = Noted()
         self._files: dict[str, GrowingFile] = {}
-        lines = list(_lines(folder / SHARDS))
-        begun = bool(lines) and json.loads(lines[0]) == plan
-        self.dropped = None if begun or not lines else json.loads(lines[0])
-        whole = lines[: 1 + self._whole(lines[1:])] if begun else []
+        values = list(_values(folder / SHARDS))
+        whole = values[: 1 + self._whole(values[1:])] if values[:1] == [plan] else []
         self._cut()
         self._journal = (folder / SHARDS).open("ab", buffering=0)
-        self._journal.truncate(sum(map(len, whole)))
+        self._journal.truncate(sum(len(_line(value)) for value in whole))
         if not whole:
             self._write(plan)
 
-    def _whole(self, lines: list[bytes]) -> int:
+    def _whole(self, notes: list[Any]) -> int:
         """Takes over the shards that are as they were noted, and returns how many these are."""
-        for number, line in enumerate(lines):
-            place, begun, states = json.loads(line)
+        for number, (place, begun, states) in enumerate(notes):
             files = {name: State(*state) for name, state in states.items()}
             if not all(self[name].holds(state) for name, state in files.items()):
                 return number
             for name in files:
                 self[name].confirm()
             self.last = Noted(Place(*place), begun, files)
-        return len(lines)
+        return len(notes)
 
     def _cut(self) -> None:
         """Drops all that comes after the last whole shard."""
@@ -95,7 +91,7 @@ class Journal:
         self._write(self.last)
 
     def _write(self, value: Any) -> None:
-        self._journal.write(json.dumps(value).encode() + b"\n")
+        self._journal.write(_line(value))
 
     def close(self) -> None:
         for file in self._files.values():
@@ -105,16 +101,21 @@ class Journal:
 
 def plan_of(folder: Path) -> dict[str, Any] | None:
     """Returns what is written in a folder, as far as that was noted."""
-    return next((json.loads(line) for line in _lines(folder / SHARDS)), None)
+    return next(_values(folder / SHARDS), None)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """The whole lines of a journal, if there is one."""
+def _line(value: Any) -> bytes:
+    return json.dumps([digest_of(value), value]).encode() + b"\n"
+
+
+def _values(path: Path) -> Iterator[Any]:
+    """What the lines of a journal say, if there is one, up to the first that is not as it was written."""
     if path.is_file():
         for line in path.read_bytes().splitlines(keepends=True):
             try:
-                json.loads(line)
-            except ValueError:
+                _, value = json.loads(line)
+            except (ValueError, TypeError):
                 return
-            if line.endswith(b"\n"):
-                yield line
+            if line != _line(value):
+                return
+            yield value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-FORMAT = 2
+FORMAT = 3
 """Changes when a store is laid out in another way."""
 
 META = "meta.json"
@@ -17,26 +19,6 @@ SENTENCES = "sentences.bin"
 DOCUMENTS = "documents.bin"
 LABELS = "labels.bin"
 
-_FILE = {"bytes": int, "blake2b": str}
-
-CONTENT: dict[str, Any] = {
-    "name": str,
-    "documents": int,
-    "sentences": int,
-    "tokens": int,
-    "dtype": str,
-    "labelled": bool,
-    "labels": list,
-    "separator": int | None,
-    "tokenizer": {"fingerprint": str, "kind": str, "size": int},
-    "sources": dict,
-    "skipped": {"rows": int, "first": list},
-    "files": dict.fromkeys((TOKENS, SENTENCES, DOCUMENTS, SHARDS, TOKENIZER), _FILE),
-    "made": str,
-    "lightformer": str,
-}
-"""What `meta.json` has, and of which kind it is."""
-
 WIDE = np.dtype("<i8")
 """How borders and classes are written."""
 
@@ -44,3 +26,9 @@ WIDE = np.dtype("<i8")
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
     """Returns the smallest whole numbers that name every token."""
     return np.dtype("<u1" if vocab_size <= 1 << 8 else "<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+def digest_of(value: Any) -> str:
+    """Returns a name for plain data, however it is laid out in a file."""
+    text = json.dumps(value, sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).hexdigest()

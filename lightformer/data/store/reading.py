@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy.typing as npt
 
 from lightformer.data.cache import file_digests
 from lightformer.data.store.layout import (
-    CONTENT,
     DOCUMENTS,
     FORMAT,
     LABELS,
@@ -20,6 +18,7 @@ from lightformer.data.store.layout import (
     SENTENCES,
     TOKENS,
     WIDE,
+    digest_of,
 )
 from lightformer.errors import DataError
 from lightformer.examples import Corpus
@@ -29,7 +28,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """Returns what `meta.json` says of a store.
 
     Raises:
-        DataError: there is no store, or it is of another version.
+        DataError: there is no store, it is of another version, or `meta.json` is not what was written.
     """
     try:
         meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
@@ -46,22 +45,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
             f"{folder} has format {found}, but this version reads {FORMAT}; "
             "delete the folder, it is made again."
         )
-    if fault := _fault(meta, CONTENT):
-        raise _damaged(folder, f"{META} {fault}")
+    if meta.pop("digest", None) != digest_of(meta):
+        raise _damaged(folder, f"{META} is not what was written")
     return meta
-
-
-def _fault(found: Any, content: Any, name: str = "") -> str:
-    """Returns what lacks in what was found, or is of another kind; nothing, where all is there."""
-    if not isinstance(content, dict):
-        return "" if isinstance(found, content) else f"has {reprlib.repr(found)} as {name!r}"
-    if not isinstance(found, dict):
-        return f"has {reprlib.repr(found)} as {name!r}"
-    faults = (
-        _fault(found[key], kind, key) if key in found else f"lacks {key!r}"
-        for key, kind in content.items()
-    )
-    return next(filter(None, faults), "")
 
 
 def open_store(folder: Path) -> Corpus:
@@ -85,8 +71,13 @@ def open_store(folder: Path) -> Corpus:
             separator=meta["separator"],
             labels=_map(folder / LABELS, WIDE) if meta["labelled"] else None,
         )
-    except (OSError, KeyError, TypeError) as error:
-        raise _damaged(folder, _reason(error)) from error
+    except DataError:
+        raise
+    except OSError as error:
+        file = Path(error.filename or folder).name
+        raise _damaged(folder, f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise _damaged(folder, str(error)) from error
 
 
 def verify_store(folder: Path, memory: Path | None = None) -> None:
@@ -94,8 +85,8 @@ def verify_store(folder: Path, memory: Path | None = None) -> None:
 
     Args:
         folder: of the store
-        memory: folder in which it is remembered what files hold, so that they are read once; all are read, where not
-            given
+        memory: folder in which the digest of each file is remembered with its size, its times and its inode; a file of
+            which these are as they were is not read again. All are read, where not given
 
     Raises:
         DataError: something in it has changed.
@@ -110,12 +101,6 @@ def verify_store(folder: Path, memory: Path | None = None) -> None:
 
 def _map(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return np.memmap(path, dtype=dtype, mode="r")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename:
-        return f"{Path(error.filename).name}: {error.strerror}"
-    return f"{META} lacks {error}"
 
 
 def _damaged(folder: Path, reason: str) -> DataError:

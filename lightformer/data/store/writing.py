@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 import lightformer
-from lightformer.data.folders import claim, say, writing
+from lightformer.data.folders import claim, writing
 from lightformer.data.sentences import Document
-from lightformer.data.store.changes import difference
 from lightformer.data.store.encoder import Encoded
 from lightformer.data.store.encoding import encode_all
 from lightformer.data.store.growing import state_of
@@ -30,6 +29,7 @@ from lightformer.data.store.layout import (
     TOKENIZER,
     TOKENS,
     WIDE,
+    digest_of,
     token_dtype,
 )
 from lightformer.data.store.progress import Progress
@@ -58,7 +58,7 @@ def write_store(
 ) -> None:
     """Writes documents as tokens; `target` appears when it is whole.
 
-    What was begun and not finished is gone on with. Of two processes, one waits for the other.
+    What was begun of the same and not finished is gone on with. Of two processes, one waits for the other.
 
     Args:
         target: folder to make; where it is there already, nothing is done
@@ -78,6 +78,7 @@ def write_store(
     name = name or target.name
     plan: dict[str, Any] = {
         "format": FORMAT,
+        "name": name,
         "labels": list(labels),
         "tokenizer": tokenizer.fingerprint,
         "separator": separator,
@@ -89,9 +90,6 @@ def write_store(
             return
         with writing(target):
             journal = Journal(folder, plan)
-        if journal.dropped is not None:
-            other = difference(journal.dropped, plan)
-            say(f"{name}: {other} since it was begun; what was done of it is dropped.")
         writer = _Writer(journal, token_dtype(tokenizer.vocabulary.size), separator)
         try:
             with Progress(name, reading, target) as progress:
@@ -108,7 +106,7 @@ def write_store(
                 with writing(target):
                     writer.end()
                     (folder / TOKENIZER).write_text(tokenizer.to_json(), encoding="utf-8")
-                    _write_meta(folder, name, plan, writer, tokenizer, reading)
+                    _write_meta(folder, plan, writer, tokenizer, reading)
         except ChildProcessError as error:
             raise DataError(
                 f"{name}: a process that makes tokens was killed; mostly there is too little memory. "
@@ -186,7 +184,6 @@ class _Writer:
 
 def _write_meta(
     folder: Path,
-    name: str,
     plan: Mapping[str, Any],
     writer: _Writer,
     tokenizer: Tokenizer,
@@ -195,7 +192,7 @@ def _write_meta(
     states = {**writer.journal.states, **{n: state_of(folder / n) for n in (SHARDS, TOKENIZER)}}
     meta = {
         "format": FORMAT,
-        "name": name,
+        "name": plan["name"],
         "documents": writer.documents - 1,
         "sentences": writer.sentences - 1,
         "tokens": writer.tokens,
@@ -217,5 +214,5 @@ def _write_meta(
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "lightformer": lightformer.__version__,
     }
-    text = json.dumps(meta, indent=2, ensure_ascii=False)
+    text = json.dumps({**meta, "digest": digest_of(meta)}, indent=2, ensure_ascii=False)
     (folder / META).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -8,7 +8,7 @@ import numpy as np
 
 from lightformer.errors import ConfigError
 from lightformer.examples import Batch, Corpus, Examples, Indices
-from lightformer.layout import Stretches, lay_out
+from lightformer.layout import Stretches, lay_out, room_for_text
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -22,6 +22,8 @@ class Documents(Examples):
     Nothing is cut but what is too long, and a model never reads across a border. Padding costs time, so group rows
     by their length: data.group_by_length or data.batch_tokens.
     """
+
+    way_out = "raise it, or set examples.long: split,"
 
     def __init__(
         self,
@@ -42,17 +44,10 @@ class Documents(Examples):
             long: what becomes of a document that is longer: truncate keeps its beginning, split makes several rows
         """
         super().__init__(corpus, vocabulary, seed, training)
-        if special_tokens and (vocabulary.cls_id is None or vocabulary.sep_id is None):
-            raise ConfigError(
-                "special_tokens needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
-                "set special_tokens: false."
-            )
         if long not in ("truncate", "split"):
             raise ConfigError(f"long must be truncate or split, not {long!r}.")
         self.framed = special_tokens
-        self.width = seq_len - 2 * special_tokens
-        if self.width < 1:
-            raise ConfigError(f"seq_len must be at least {1 + 2 * special_tokens}, not {seq_len}.")
+        self.width = room_for_text(seq_len, vocabulary, framed=special_tokens)
         self.starts, self.ends = corpus.texts(with_separator=not special_tokens)
         self.truncates = long == "truncate"
         rows = -(-(self.ends - self.starts) // self.width)  # of each document; none of an empty one

@@ -7,9 +7,8 @@ from bisect import bisect_left, insort
 import numpy as np
 
 from lightformer.draws import permuted, uniform
-from lightformer.errors import ConfigError
 from lightformer.examples import Batch, Corpus, Examples, Indices
-from lightformer.layout import Stretches, lay_out, ragged
+from lightformer.layout import Stretches, lay_out, ragged, room_for_text
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -47,15 +46,8 @@ class Packed(Examples):
             special_tokens: whether each document is put between [CLS] and [SEP], as BERT sees text
         """
         super().__init__(corpus, vocabulary, seed, training)
-        if special_tokens and (vocabulary.cls_id is None or vocabulary.sep_id is None):
-            raise ConfigError(
-                "special_tokens needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
-                "set special_tokens: false."
-            )
         self.framed, self.seq_len = special_tokens, seq_len
-        self.width = seq_len - 2 * special_tokens
-        if self.width < 1:
-            raise ConfigError(f"seq_len must be at least {1 + 2 * special_tokens}, not {seq_len}.")
+        self.width = room_for_text(seq_len, vocabulary, framed=special_tokens)
         self.starts, self.ends = corpus.texts(with_separator=not special_tokens)
         whole, rest = np.divmod(self.ends - self.starts, self.width)
         self.whole_before = np.concatenate([[0], np.cumsum(whole)])  # rows that one document fills

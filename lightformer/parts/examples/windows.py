@@ -10,9 +10,8 @@ import torch
 from numpy.lib.stride_tricks import as_strided
 
 from lightformer.draws import below
-from lightformer.errors import ConfigError
 from lightformer.examples import IGNORED, Batch, Corpus, Examples, Indices, as_batch
-from lightformer.layout import frame
+from lightformer.layout import frame, room_for_text
 from lightformer.registry import register
 from lightformer.vocabulary import Vocabulary
 
@@ -42,15 +41,8 @@ class Windows(Examples):
             special_tokens: whether a row is [CLS] ... [SEP], as BERT sees text
         """
         super().__init__(corpus, vocabulary, seed, training)
-        if special_tokens and (vocabulary.cls_id is None or vocabulary.sep_id is None):
-            raise ConfigError(
-                "special_tokens needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
-                "set special_tokens: false."
-            )
         self.framed = special_tokens
-        self.width = seq_len - 2 * special_tokens
-        if self.width < 1:
-            raise ConfigError(f"seq_len must be at least {1 + 2 * special_tokens}, not {seq_len}.")
+        self.width = room_for_text(seq_len, vocabulary, framed=special_tokens)
         targets = corpus.stop - corpus.start - (not special_tokens)  # the last one has no next
         if training:
             self.count = max(targets // self.width, 0)

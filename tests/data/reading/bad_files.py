@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import NamedTuple
+
+from lightformer.data.reading.lines import LONGEST
 
 WRONG_KIND = (
     " is of an unknown kind; it must be one of .txt, .jsonl, .json, .csv, .tsv, .parquet, "
@@ -69,6 +72,23 @@ BAD_FILES = [
         "no.zst.txt.zst",
         b"one two",
         " cannot be read (ZSTD decompress failed: Unknown frame descriptor).",
+        WITHOUT_FILE,
+    ),
+    BadFile(
+        "an archive that is cut off",
+        "cut.txt.gz",
+        gzip.compress(b"one\ntwo\nthree")[:-3],
+        " can be read up to line 3 only (Compressed file ended before the end-of-stream marker was "
+        "reached); copy it anew.",
+        "the rest",
+        ("one\ntwo\n",),
+    ),
+    BadFile(
+        "no Parquet, or half of it",
+        "half.parquet",
+        b"PAR1 one two",
+        " is no whole Parquet file (Parquet magic bytes not found in footer. Either the file is "
+        "corrupted or this is not a parquet file.).",
         WITHOUT_FILE,
     ),
     BadFile(
@@ -215,8 +235,8 @@ BAD_FILES = [
         "a number of thousands of digits",
         "digits.jsonl",
         b'{"text": "a"}\n{"label": ' + b"1" * 9999 + b"}\n",
-        ", line 2 is broken JSON: Exceeds the limit (4300 digits) for integer string conversion: "
-        "value has 9999 digits; use sys.set_int_max_str_digits() to increase the limit.",
+        ", line 2 is broken JSON: a whole number may have 4,300 digits, and one has more; "
+        "make it text.",
         WITHOUT_LINE,
         ("a",),
     ),
@@ -314,12 +334,74 @@ BAD_FILES = [
     ),
 ]
 
-HEAD = """# Bad files
+GOOD_ROWS = b"text,label\none,yes\ntwo,no\n"
+NO_LABEL = "leave such rows out."
+
+
+def labelled(what: str, name: str, row: str, reason: str) -> BadFile:
+    """Returns rows for a classifier, beside which `GOOD_ROWS` are in `good.csv` of the same folder."""
+    content = f'{{"text": "three", "label": "no"}}\n{row}\n{{"text": "four", "label": "yes"}}\n'
+    return BadFile(what, name, content.encode(), reason, WITHOUT_ROW, ("three", "four"))
+
+
+BAD_ROWS = [
+    labelled(
+        "labels of two kinds",
+        "train/kinds.jsonl",
+        '{"text": "x", "label": 1}',
+        ", line 2 has a number as 'label' (1), but train/good.csv, line 2 has a word ('yes'); "
+        "use one kind throughout.",
+    ),
+    labelled(
+        "a label that is no number",
+        "train/nan.jsonl",
+        '{"text": "x", "label": NaN}',
+        ", line 2 must have a word or a whole number as 'label', but has nan.",
+    ),
+    labelled(
+        "a label that is nothing",
+        "train/null.jsonl",
+        '{"text": "x", "label": null}',
+        ", line 2 must have a word or a whole number as 'label', but has nothing.",
+    ),
+    labelled(
+        "a row that is marked as one without a label",
+        "train/minus.jsonl",
+        '{"text": "x", "label": -1}',
+        f", line 2 has the 'label' -1, which mostly marks a row without one; {NO_LABEL}",
+    ),
+    labelled(
+        "a row that is marked as one without a label",
+        "validation/ignored.jsonl",
+        '{"text": "x", "label": -100}',
+        f", line 2 has the 'label' -100, which mostly marks a row without one; {NO_LABEL}",
+    ),
+    labelled(
+        "a label in validation that no training row has",
+        "validation/new.jsonl",
+        '{"text": "x", "label": "maybe"}',
+        ", line 2 has the 'label' 'maybe', which no training row has. Known: no, yes.",
+    ),
+    labelled(
+        "a row without a label",
+        "train/without.jsonl",
+        '{"text": "x"}',
+        ", line 2 has no 'label'. Columns: text.",
+    ),
+    labelled(
+        "a row without text",
+        "train/blank.jsonl",
+        '{"text": " ", "label": "yes"}',
+        f", line 2 has no text; {NO_LABEL}",
+    ),
+]
+
+HEAD = f"""# Bad files
 
 A file that cannot be read ends `lightformer prepare`, and a fit before anything is trained, with one sentence and exit
 code 3. With `data.on_error: skip` the smallest part with the fault is left out instead, counted, and named in the
-`meta.json` of the tokens and by `lightformer data show`. Of an archive that is cut off, and of a Parquet file that
-breaks off, the rest is left out. A file that changes while it is read always stops. Nothing of yours is changed.
+`meta.json` of the tokens and by `lightformer data show`. A row of more than {LONGEST:,} characters is a fault, too.
+A file that changes while it is read always stops. Nothing of yours is changed.
 
 The tests run every line of this table; `tests/data/reading/bad_files.py` writes it.
 
@@ -332,7 +414,7 @@ def page() -> str:
     """Returns the page in the docs."""
     rows = (
         f"| {bad.what} | {bad.name}{bad.reason} | {bad.left_out} |\n".replace("\t", "\\t")
-        for bad in BAD_FILES
+        for bad in BAD_FILES + BAD_ROWS
     )
     return HEAD + "".join(rows)
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow
 import pytest
-from bad_files import BAD_FILES, NEVER, BadFile, page
-from pyarrow import parquet
+from bad_files import BAD_FILES, BAD_ROWS, GOOD_ROWS, NEVER, BadFile, page
+from modules import labelled
+from pyarrow import ipc, parquet
 
 from lightformer.data.reading import Reading, blocks, json_rows, lines
 from lightformer.data.reading.rows import Row
@@ -51,6 +52,41 @@ def test_it_can_be_skipped_and_counted(
     path, reading = write(bad.name, bad.content), Reading(on_error="skip")
     assert read(path, reading) == list(bad.kept)
     assert (reading.skipped, reading.first) == (1, [f"{path}{bad.reason}"])
+
+
+@pytest.fixture
+def beside_good_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: BadFile
+) -> dict[str, Any]:
+    """Options for a bad file for training or validation."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("train", "validation"):
+        Path(folder).mkdir()
+        Path(folder, "good.csv").write_bytes(GOOD_ROWS)
+    Path(bad.name).write_bytes(bad.content)
+    return {"train": "train", "validation": "validation"}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS, ids=[bad.name for bad in BAD_ROWS])
+def test_what_is_wrong_with_a_row_with_a_class_is_named(
+    beside_good_rows: dict[str, Any], bad: BadFile
+) -> None:
+    with pytest.raises(DataError) as raised:
+        labelled(**beside_good_rows).prepare_data()
+    assert str(raised.value) == f"{bad.name}{bad.reason}"
+    assert Path(bad.name).read_bytes() == bad.content
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS, ids=[bad.name for bad in BAD_ROWS])
+def test_a_row_with_a_class_can_be_skipped_and_counted(
+    beside_good_rows: dict[str, Any], bad: BadFile
+) -> None:
+    data = labelled(**beside_good_rows, on_error="skip")
+    (part,) = data.parts(bad.name.split("/")[0])  # type: ignore[arg-type]
+    found = ["".join(document.pieces) for document in part.documents()]
+    assert sorted(found) == sorted(["one", "two", *bad.kept])
+    assert part.reading is not None
+    assert part.reading.skipped == 1
 
 
 def test_the_page_in_the_docs_is_this_list() -> None:
@@ -165,6 +201,44 @@ def test_what_is_too_long_for_memory_is_named(
         f"{path} is longer than 53 characters, which a .json file may have; write it as .jsonl, "
         "one object a line."
     )
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_value_of_a_table_may_be_as_long_as_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 53)
+    path, reading = tmp_path / f"a.{kind}", Reading(on_error="skip")
+    table = pyarrow.table({"text": ["a" * 53, "b" * 54, "日" * 53]})
+    if kind == "parquet":
+        parquet.write_table(table, path)
+    else:
+        with ipc.new_stream(path, table.schema) as stream:
+            stream.write_table(table)
+    assert sentence_of(path) == (
+        f"{path}, row 2 is longer than 53 characters, which a row may have; cut it into several, "
+        "or write the text to a .txt file."
+    )
+    assert read(path, reading) == ["a" * 53, "日" * 53]
+    assert reading.skipped == 1
+
+
+def test_a_parquet_file_that_tells_of_rows_too_long_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table({"text": ["a", "b", "c" * 997, "d"]})
+    parquet.write_table(table, path, row_group_size=2, use_dictionary=False)
+    monkeypatch.setattr(lines, "LONGEST", 101)
+    data = bytearray(path.read_bytes())
+    data[10:30] = b"?" * 20  # of the first group, which is not looked at
+    path.write_bytes(data)
+    reading = Reading(on_error="skip")
+    assert read(path, reading) == []
+    assert reading.first == [
+        f"{path}, a row of row group 2 is longer than 101 characters, which a row may have; "
+        "cut it into several, or write the text to a .txt file."
+    ]
 
 
 def test_of_a_row_that_is_too_long_little_is_held(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow
@@ -21,8 +21,15 @@ TEXT = " one\r\n\tÜber\r\rtwo\n\n\r\n\u2028end 日本\ufeff 𝄞 \r"
 PLAIN = TEXT.replace("𝄞", "").replace("\u2028", "").replace("\ufeff", "")
 
 
+def until_fault(path: Path, encoding: str = "utf-8") -> Iterator[str]:
+    for block in text_blocks(path, Reading(encoding)):
+        if isinstance(block, DataError):
+            raise block
+        yield block
+
+
 def read(path: Path, encoding: str = "utf-8") -> str:
-    return "".join(text_blocks(path, Reading(encoding)))
+    return "".join(until_fault(path, encoding))
 
 
 def zstd(data: bytes) -> bytes:
@@ -136,7 +143,7 @@ def test_what_is_no_text_is_named_with_its_place(
     monkeypatch.setattr(blocks, "BLOCK", size)
     given: list[str] = []
     with pytest.raises(DataError) as raised:
-        given.extend(text_blocks(path, Reading(encoding)))
+        given.extend(until_fault(path, encoding))
     assert str(raised.value) == f"{path}{reason}"
     assert "".join(given) == before
 
@@ -147,7 +154,19 @@ def test_a_mark_that_lacks_is_named(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf-99", "hex", "rot13", "punycode", "idna", "undefined", ""]
+    "encoding",
+    [
+        "utf-99",
+        "hex",
+        "rot13",
+        "punycode",
+        "idna",
+        "undefined",
+        "",
+        "utf-7",
+        "unicode_escape",
+        "raw_unicode_escape",
+    ],
 )
 def test_an_unknown_encoding_is_named(encoding: str) -> None:
     with pytest.raises(ConfigError) as raised:

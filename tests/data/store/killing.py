@@ -15,7 +15,7 @@ def contents(folder: Path) -> dict[str, bytes | dict[str, object]]:
     found: dict[str, bytes | dict[str, object]] = {p.name: p.read_bytes() for p in folder.iterdir()}
     if "meta.json" in found:
         meta = json.loads(str(found["meta.json"], "utf-8"))  # type: ignore[arg-type]
-        del meta["made"], meta["name"]
+        del meta["made"], meta["digest"]
         found["meta.json"] = meta
     return found
 

@@ -19,9 +19,16 @@ from lightformer.data.tokenizer_training import train_tokenizer
 from lightformer.errors import DataError
 from lightformer.tokenizer import TokenizerConfig
 
+SETTLED = 0.01  # seconds, and more than the clock of a disk needs
+
 
 def expected(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_SETTLED", SETTLED)
 
 
 @pytest.fixture
@@ -34,8 +41,10 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def old(path: Path, text: str, age: float = 7) -> Path:
+    """Writes a file, and waits until it has rested as long as the tests ask for."""
     path.write_text(text)
     os.utime(path, (time.time() - age,) * 2)
+    time.sleep(2 * SETTLED)
     return path
 
 
@@ -63,8 +72,27 @@ def test_the_name_of_a_file_is_as_it_was_given(
     assert reads == ["a"]
 
 
-def test_a_file_that_was_just_written_is_not_trusted(tmp_path: Path, reads: list[str]) -> None:
-    a, now = tmp_path / "a", time.time()
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_a_change_is_seen_that_keeps_size_and_time(
+    tmp_path: Path, reads: list[str], how: str
+) -> None:
+    a, b = old(tmp_path / "a", "red"), tmp_path / "b"
+    time_of = a.stat()
+    assert file_digests([str(a)], tmp_path) == {str(a): expected(a)}
+    target = a if how == "in place" else b
+    target.write_text("rod")
+    os.utime(target, ns=(time_of.st_atime_ns, time_of.st_mtime_ns))  # as cp -p, tar and rsync do
+    target.replace(a)
+    assert (a.stat().st_size, a.stat().st_mtime_ns) == (3, time_of.st_mtime_ns)
+    assert file_digests([str(a)], tmp_path) == {str(a): expected(a)}
+    assert reads == ["a", "a"]
+
+
+def test_a_file_that_was_just_written_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]
+) -> None:
+    monkeypatch.setattr(cache, "_SETTLED", 7)
+    a, now = tmp_path / "a", time.time() - 70
     for text in ("red", "rod"):  # as fast as the clock of the disk cannot tell
         a.write_text(text)
         os.utime(a, (now, now))
@@ -79,7 +107,7 @@ def test_a_memory_that_is_torn_is_no_matter(tmp_path: Path, memory: str) -> None
     a = old(tmp_path / "a", "red")
     (tmp_path / "digests.json").write_text(memory)
     assert file_digests([str(a)], tmp_path) == {str(a): expected(a)}
-    assert json.loads((tmp_path / "digests.json").read_text())[str(a)][2] == expected(a)
+    assert json.loads((tmp_path / "digests.json").read_text())[str(a)][-1] == expected(a)
 
 
 def test_a_memory_that_cannot_be_written_is_no_matter(tmp_path: Path) -> None:
@@ -94,7 +122,7 @@ def test_many_at_once_leave_a_whole_memory(tmp_path: Path) -> None:
     assert {k: v for one in found for k, v in one.items()} == {str(p): expected(p) for p in files}
     memory = json.loads((tmp_path / "cache/digests.json").read_text())
     assert memory
-    assert all(value[2] == expected(Path(path)) for path, value in memory.items())
+    assert all(value[-1] == expected(Path(path)) for path, value in memory.items())
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
@@ -111,8 +139,7 @@ def test_a_store_is_read_once_for_its_digests_until_it_changes(
     store, memory = tmp_path / "s", tmp_path / "cache"
     write_store(store, [Document(["red moon"])], tokenizer, 3)
     files = sorted(path.name for path in store.iterdir() if path.name != "meta.json")
-    for path in store.iterdir():
-        os.utime(path, (time.time() - 7,) * 2)
+    time.sleep(2 * SETTLED)
     for _ in range(3):
         verify_store(store, memory)
     assert sorted(reads) == files

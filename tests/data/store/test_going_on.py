@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from corpora import sentences
 
-from lightformer.data.folders import publish
+from lightformer.data.folders import made_once, publish
 from lightformer.data.sentences import Document, split_sentences
-from lightformer.data.store import drop_begun, note_changes, open_store, write_store
+from lightformer.data.store import note_changes, open_store, write_store
 from lightformer.data.store.encoder import Encoded, Encoder
 from lightformer.data.store.growing import GrowingFile
 from lightformer.data.tokenizer_training import train_tokenizer
@@ -34,7 +34,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def write(tmp_path: Path, tokenizer: Tokenizer) -> Callable[..., Path]:
-    def write(name: str, documents: object = TEXTS, **options: object) -> Path:
+    def write(name: str, documents: object = TEXTS, /, **options: object) -> Path:
         options = {"tokenizer": tokenizer, "sources": {"a.txt": "1"}, "name": "it", **options}
         write_store(tmp_path / name, documents, separator=3, shard=1009, **options)  # type: ignore[arg-type]
         return tmp_path / name
@@ -72,7 +72,7 @@ def test_what_is_done_is_not_done_again(
     begun: Path, write: Callable[..., Path], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted = (begun / "shards.jsonl").read_text().splitlines()
-    place = json.loads(noted[-1])[0]
+    _, (place, _, _) = json.loads(noted[-1])
     assert place[0] > 5
     seen: list[str] = []
     encode = Encoder.__call__
@@ -113,30 +113,25 @@ def test_what_is_shorter_than_noted_is_made_again(begun: Path, write: Callable[.
     assert same(write("s"), write("whole"))
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"sources": {"a.txt": "2"}}, "a.txt has changed"),
-        ({"sources": {"b.txt": "1"}}, "the sources are others"),
-        ({"sources": {}, "tokenizer": None}, "the sources are others"),
-        ({"tokenizer": None}, "the tokenizer is another"),
-    ],
-)
-def test_what_was_begun_of_another_text_is_dropped(
-    begun: Path,
-    write: Callable[..., Path],
-    options: dict[str, object],
-    reason: str,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("options", [{"sources": {"a.txt": "2"}}, {"labels": ["x"]}, {"name": "i"}])
+def test_what_was_begun_of_another_text_is_not_gone_on_with(
+    begun: Path, write: Callable[..., Path], options: dict[str, object]
 ) -> None:
-    if "tokenizer" in options:
-        options = {**options, "tokenizer": train_tokenizer(iter(["abc"]), TokenizerConfig())}
     folder = write("s", TEXTS[:5], **options)
-    assert capsys.readouterr().err == (
-        f"it: {reason} since it was begun; what was done of it is dropped.\n"
-    )
     assert not begun.exists()
     assert open_store(folder).num_documents == 5
+
+
+@pytest.mark.parametrize("line", [0, 1, 2])
+@pytest.mark.parametrize("value", ["[]", "3", "null", '{"x": 1}', '{"sources": null}', "[1, [2]]"])
+def test_a_journal_of_another_kind_is_not_gone_on_with(
+    begun: Path, write: Callable[..., Path], line: int, value: str
+) -> None:
+    lines = (begun / "shards.jsonl").read_text().splitlines()
+    lines[line] = value
+    (begun / "shards.jsonl").write_text("\n".join(lines) + "\n")
+    note_changes(begun.parent, "s", "another", {"a.txt": "1"})
+    assert same(write("s"), write("whole"))
 
 
 def test_of_an_error_in_the_text_nothing_is_left(
@@ -281,33 +276,67 @@ def test_what_changed_since_the_last_store_is_said(
     assert capsys.readouterr().err == (
         f"it: the tokenizer is another since {old} was made; it is prepared anew.\n"
     )
+    note_changes(tmp_path, "it", tokenizer.fingerprint, {f"{n}.txt": "1, skip" for n in "abc"})
+    assert capsys.readouterr().err == (
+        f"it: the options have changed since {old} was made; it is prepared anew.\n"
+    )
     note_changes(tmp_path, "it", tokenizer.fingerprint, {"a.txt": "1"})
     note_changes(tmp_path, "i", tokenizer.fingerprint, {"a.txt": "2"})
     assert capsys.readouterr().err == ""
 
 
-def test_what_was_begun_of_the_same_files_is_dropped_and_the_rest_stays(
+def test_only_what_nobody_can_go_on_with_is_dropped(
     tmp_path: Path,
-    begun: Path,
     write: Callable[..., Path],
     tokenizer: Tokenizer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for other in ("it-1", "it-2", "it-3"):
+    stopped: dict[str, dict[str, object]] = {
+        "it-changed": {},
+        "it-another-tokenizer": {"tokenizer": train_tokenizer(iter(["abc"]), TokenizerConfig())},
+        "it-busy": {},
+        "it-1-wiki": {"name": "it-1"},
+        "it-of-b": {"sources": {"b.txt": "1"}},
+        "it-now": {"sources": {"a.txt": "2, text, None"}},
+        "it-other-options": {"sources": {"a.txt": "2, body, None"}},
+    }
+    for name, options in stopped.items():
         with pytest.raises(Stopped):
-            write(other, stopping(17), sources={"b.txt" if other == "it-3" else "a.txt": "1"})
-    busy = os.open(tmp_path / ".it-2.partial", os.O_RDONLY)
+            write(name, stopping(17), **options)
+    busy = os.open(tmp_path / ".it-busy.partial", os.O_RDONLY)
     fcntl.flock(busy, fcntl.LOCK_EX)  # as one that is being made
-    given = tokenizer.fingerprint, {"a.txt": "2"}
-    drop_begun(tmp_path / "it-0", "it", *given)
+    note_changes(tmp_path, "it", tokenizer.fingerprint, {"a.txt": "2, text, None"})
     os.close(busy)
-    left = {".s.partial", ".it-2.partial", ".it-3.partial"}
+    gone = {".it-changed.partial", ".it-another-tokenizer.partial"}
+    left = {f".{name}.partial" for name in stopped} - gone
     assert {path.name for path in tmp_path.iterdir()} == left
     assert capsys.readouterr().err == (
-        "it: a.txt has changed since it was begun; what was done of it is dropped.\n"
+        "it: a.txt has changed since it was begun; what was done of it is dropped.\n" * 2
     )
-    drop_begun(tmp_path / "it-2", "it", *given)  # that is the one to go on with
-    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_what_was_begun_with_another_tokenizer_is_gone_on_with_after(
+    tmp_path: Path, write: Callable[..., Path], tokenizer: Tokenizer
+) -> None:
+    with pytest.raises(Stopped):
+        write("it-a", stopping(17))
+    other = train_tokenizer(iter(["abc"]), TokenizerConfig())
+    note_changes(tmp_path, "it", other.fingerprint, {"a.txt": "1"})
+    write("it-b", tokenizer=other)
+    lines = (tmp_path / ".it-a.partial/shards.jsonl").read_text().splitlines()
+    note_changes(tmp_path, "it", tokenizer.fingerprint, {"a.txt": "1"})
+    assert (write("it-a") / "shards.jsonl").read_text().splitlines()[: len(lines)] == lines
+
+
+def test_what_was_begun_of_a_small_file_is_dropped_with_the_next(tmp_path: Path) -> None:
+    for name in ("old", "busy"):
+        (tmp_path / f".{name}.partial").mkdir()
+    busy = os.open(tmp_path / ".busy.partial", os.O_RDONLY)
+    fcntl.flock(busy, fcntl.LOCK_EX)
+    assert made_once(tmp_path / "t/a.json", lambda: "one").read_text() == "one"
+    assert made_once(tmp_path / "t/a.json", lambda: "two").read_text() == "one"
+    os.close(busy)
+    assert {path.name for path in tmp_path.iterdir()} == {"t", ".busy.partial"}
 
 
 def test_two_corpora_of_one_name_do_not_wait_for_each_other(

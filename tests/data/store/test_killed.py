@@ -38,7 +38,7 @@ def documents(count: int) -> list[Document]:
 
 def test_twenty_times_at_random_moments(tmp_path: Path, tokenizer: Tokenizer) -> None:
     texts, target = documents(701), tmp_path / "s"
-    write_store(tmp_path / "whole", texts, tokenizer, EOS, {"a": "1"}, shard=SHARD)
+    write_store(tmp_path / "whole/s", texts, tokenizer, EOS, {"a": "1"}, shard=SHARD)
     draw, kills, finished = random.Random(3), 0, 0
     while kills < 20:
         child = begin(lambda: write_store(target, texts, tokenizer, EOS, {"a": "1"}, shard=SHARD))
@@ -48,10 +48,10 @@ def test_twenty_times_at_random_moments(tmp_path: Path, tokenizer: Tokenizer) ->
             kills += 1
         else:
             finished += 1
-            assert contents(target) == contents(tmp_path / "whole")
+            assert contents(target) == contents(tmp_path / "whole/s")
             target.rename(tmp_path / f"finished-{finished}")
     write_store(target, texts, tokenizer, EOS, {"a": "1"}, shard=SHARD)
-    assert contents(target) == contents(tmp_path / "whole")
+    assert contents(target) == contents(tmp_path / "whole/s")
     assert not list(tmp_path.glob(".*"))
     verify_store(target)
     text = "[SEP]".join("".join(d.pieces) for d in texts if d.pieces) + "[SEP]"
@@ -62,7 +62,7 @@ def test_in_the_middle_of_every_write(
     tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts, target = documents(29), tmp_path / "s"
-    write_store(tmp_path / "whole", texts, tokenizer, EOS, shard=SHARD)
+    write_store(tmp_path / "whole/s", texts, tokenizer, EOS, shard=SHARD)
     append, note = GrowingFile.append, Journal._write
     writes = last = 0
 
@@ -96,5 +96,5 @@ def test_in_the_middle_of_every_write(
         done = lines
         assert not target.exists()
     assert done > 10
-    assert contents(target) == contents(tmp_path / "whole")
+    assert contents(target) == contents(tmp_path / "whole/s")
     assert not list(tmp_path.glob(".*"))
