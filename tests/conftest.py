@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +18,8 @@ def _seeded() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is slow, unless -m says what to run."""
+    """Leaves out what is slow, unless -m says what to run; one long test is begun first, for none to wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_style.py")
     if config.option.markexpr:
         return
     slow = [item for item in items if item.get_closest_marker("slow")]

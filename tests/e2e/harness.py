@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import lightformer
 from lightformer import importing, plugins
 from lightformer.cli.main import main
+from tests import processes
 
 ROOT = Path(lightformer.__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -54,14 +55,7 @@ def here(*words: Any, cwd: Path) -> Done:
 
 def start(*words: Any, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     """Starts a command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "lightformer", *map(str, words)],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return processes.start("-m", "lightformer", *words, cwd=cwd, env={**os.environ, **environment})
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 120.0) -> Done:
@@ -84,7 +78,7 @@ def python(code: str, *arguments: Any, cwd: Path, **environment: str) -> Done:
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=120,

@@ -20,7 +20,6 @@ def test_there_is_a_notebook() -> None:
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv(
         "JUPYTER_PATH", str(tmp_path / "no-kernels")
     )  # no kernel but this interpreter's

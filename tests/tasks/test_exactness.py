@@ -111,7 +111,6 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 "NODE_RANK": "0",
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": port,
-                "OMP_NUM_THREADS": "1",
                 "PYTHONPATH": root,
             },
             stdout=subprocess.PIPE,

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.processes import start
+
 
 @pytest.mark.parametrize("command", ["matrix", "probe"])
 def test_ctrl_c_ends_all_processes(command: str, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lightformer", "plugins", command],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    words = ("-m", "lightformer", "plugins", command)
+    process = start(*words, cwd=tmp_path, start_new_session=True)
     time.sleep(8)  # its processes have started
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
