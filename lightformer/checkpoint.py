@@ -15,14 +15,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from lightformer.checks import check_weights
 from lightformer.errors import CheckpointError
 from lightformer.hf.folder import is_folder
 from lightformer.hf.reading import read_folder, their_name
 from lightformer.paths import existing_checkpoint
 
 FORMAT = 1
-
-_NAMED = 20
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -140,18 +139,4 @@ def check_fits(
     Raises:
         CheckpointError: they differ; what differs is named.
     """
-    own = model.state_dict()
-    for name, value in state.items():
-        if name in own and own[name].shape != value.shape:
-            raise CheckpointError(
-                f"{path} does not fit the model: {name_of(name)} has shape {tuple(value.shape)} there, and "
-                f"{tuple(own[name].shape)} here."
-            )
-    missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-    for what, names in (("lacks", missing), ("has, and the model lacks,", unexpected)):
-        if names:
-            listed = list(dict.fromkeys(map(name_of, names)))
-            more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-            raise CheckpointError(
-                f"{path} does not fit the model: it {what} {', '.join(listed[:_NAMED])}{more}."
-            )
+    check_weights(model.state_dict(), state, path, name_of)

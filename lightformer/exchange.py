@@ -15,10 +15,8 @@ from lightformer.hf.folder import SETTINGS, TENSORS, is_folder
 from lightformer.hf.writing import Folder, express, write_folder
 from lightformer.loading import find_task, model_of, needing_plugins
 from lightformer.merging import merged
-from lightformer.plain import from_plain
 from lightformer.tasks import Task
 from lightformer.training.checkpoint_io import AtomicCheckpointIO
-from lightformer.vocabulary import Vocabulary
 
 CHECKPOINT = "model.ckpt"
 
@@ -65,9 +63,8 @@ def export_hf(checkpoint: str | Path, output: str | Path, family: str | None = N
     with needing_plugins(own, checkpoint):
         read = merged(read)
         folder = express(read, _defaults(find_task(own["task"])), family, str(checkpoint))
-    vocabulary = from_plain(Vocabulary, read["hyper_parameters"]["vocabulary"], "vocabulary")
     with _new_folder(Path(output)) as new:
-        write_folder(folder, vocabulary, own.get("tokenizer"), new)
+        write_folder(folder, new)
     return folder
 
 

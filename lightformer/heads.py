@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightformer.activations import Activation, activation_function
+from lightformer.errors import ConfigError
 from lightformer.norm import Norm
 
 Pooling = Literal["first", "mean", "last"]
@@ -71,6 +72,7 @@ class Pooler(nn.Module):
     Args:
         hidden_size: width of the hidden states
         pooling: `first` takes the first position, `last` the last token, `mean` the average over tokens
+        is_causal: whether a hidden state knows only what stands before it
         dense: whether a linear map and a nonlinearity follow, as in BERT
         activation: that nonlinearity
         bias: whether that linear map has a bias
@@ -82,12 +84,14 @@ class Pooler(nn.Module):
         hidden_size: int,
         pooling: Pooling = "first",
         *,
+        is_causal: bool = False,
         dense: bool = True,
         activation: Activation = "tanh",
         bias: bool = True,
         norm: Norm | None = None,
     ) -> None:
         super().__init__()
+        check_pooling(pooling, is_causal)
         self.pooling = pooling
         self.dense = nn.Linear(hidden_size, hidden_size, bias) if dense else None
         self.activation = activation_function(activation)
@@ -99,6 +103,19 @@ class Pooler(nn.Module):
         if self.dense is not None:
             pooled = self.activation(self.dense(pooled))
         return pooled if self.norm is None else self.norm(pooled)
+
+
+def check_pooling(pooling: Pooling, is_causal: bool) -> None:
+    """Refuses to read a whole sequence off a position that sees nothing of it.
+
+    Raises:
+        ConfigError: it is the first one of a causal backbone.
+    """
+    if pooling == "first" and is_causal:
+        raise ConfigError(
+            "pooling must be last or mean where the backbone is causal, as its first position sees nothing but "
+            "itself, but is first; set pooling to last or mean, or backbone.is_causal to false."
+        )
 
 
 def pool(hidden_states: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightformer.adapter import Adapter
+from lightformer.errors import ConfigError
 from lightformer.patterns import matching
 
 NAME = "adapter"
@@ -39,6 +40,11 @@ class LinearAdapter(Adapter):
     """
 
     def __init__(self, targets: Sequence[str]) -> None:
+        if not targets:
+            raise ConfigError(
+                "targets must name linear maps to add to, but is empty; leave it out for the default, or leave the "
+                "adapter out."
+            )
         self.targets = targets
 
     @abstractmethod

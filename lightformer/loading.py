@@ -10,7 +10,7 @@ from typing import Any
 from lightformer.checkpoint import load_weights, own_entry, read_checkpoint
 from lightformer.errors import CheckpointError, ConfigError, PluginError, did_you_mean
 from lightformer.plugins import load_plugins
-from lightformer.special_tokens import SPELLINGS
+from lightformer.special_tokens import named_by
 from lightformer.tasks import Task
 from lightformer.tokenizer import Tokenizer
 
@@ -45,6 +45,8 @@ def model_of(checkpoint: Mapping[str, Any], path: str | Path) -> Task:
         CheckpointError: it does not fit what is installed.
     """
     own = own_entry(path, checkpoint)
+    if own.get("refused"):
+        raise CheckpointError(own["refused"])
     load_plugins(folder=None)  # the installed ones
     cls = find_task(own["task"])
     try:
@@ -57,9 +59,7 @@ def model_of(checkpoint: Mapping[str, Any], path: str | Path) -> Task:
     load_weights(task, checkpoint["state_dict"], path)
     task.origin = own.get("origin")
     if own.get("tokenizer"):
-        known = {role: getattr(task.vocabulary, role) for role in SPELLINGS}
-        named = {role: [] if number is None else [number] for role, number in known.items()}
-        task.tokenizer = Tokenizer.from_json(own["tokenizer"], named)
+        task.tokenizer = Tokenizer.from_json(own["tokenizer"], named_by(task.vocabulary))
     return task.eval()
 
 

@@ -9,6 +9,7 @@ without options of its own is a dict with a name, and so is one with options:
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from typing import Any
 
 from lightformer.errors import ConfigError, did_you_mean
 from lightformer.registry import Spec, find
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+"""What a value of a plain type is called."""
 
 
 def to_plain(value: Any) -> Any:
@@ -44,34 +48,55 @@ def from_plain(annotation: Any, value: Any, where: str = "") -> Any:
     """Returns the value of type `annotation` that plain data stands for.
 
     Args:
-        annotation: a spec's abstract class, a dataclass, a container of these, or anything else, for
-            which `value` is returned as it is
-        value: plain data, or what is already of the type
+        annotation: a spec's abstract class, a dataclass, a number, text, a container of these, or anything
+            else, for which `value` is returned as it is
+        value: plain data, or what is already of the type; a path is text
         where: the dotted name of the value, for messages
 
     Raises:
-        ConfigError: a name, a field or an option is unknown.
+        ConfigError: a name, a field or an option is unknown, or a value is of another type.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
         chosen = [a for a in arguments if a is not type(None)]
-        return from_plain(chosen[0], value, where) if len(chosen) == 1 else value
-    if origin is list and isinstance(value, (list, tuple)):
-        return [from_plain(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(value)]
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(value)
-    if not isinstance(annotation, type) or isinstance(value, annotation):
+        return value if value is None or len(chosen) > 1 else from_plain(chosen[0], value, where)
+    if origin in (list, tuple):
+        return origin(_items(annotation, value, where))
+    if not isinstance(annotation, type):
         return value
+    if annotation in WORDS:
+        return _scalar(annotation, value, where)
     if issubclass(annotation, Spec):
         return _spec(annotation, value, where)
-    if dataclasses.is_dataclass(annotation) and isinstance(value, Mapping):
-        return annotation(**_fields(annotation, value, where))
+    if dataclasses.is_dataclass(annotation):
+        return _dataclass(annotation, value, where)
     return value
 
 
+def _scalar(kind: type, value: Any, where: str) -> Any:
+    if kind is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    fitting = (int, float) if kind is float else kind
+    if not isinstance(value, fitting) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where} must be {WORDS[kind]}, but is {value!r}.")
+    return value
+
+
+def _items(annotation: Any, value: Any, where: str) -> list[Any]:
+    kinds = typing.get_args(annotation)
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{where} must be a list, but is {value!r}.")
+    if typing.get_origin(annotation) is list or kinds[-1] is Ellipsis:
+        kinds = kinds[:1] * len(value)
+    if len(kinds) != len(value):
+        raise ConfigError(f"{where} must have {len(kinds)} values, but is {value!r}.")
+    pairs = zip(kinds, value, strict=True)
+    return [from_plain(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(pairs)]
+
+
 def _spec(base: type[Spec], value: Any, where: str) -> Spec:
+    if isinstance(value, base):
+        return type(value)(**_fields(type(value), value.options(), where))
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping) or "name" not in value:
@@ -80,6 +105,15 @@ def _spec(base: type[Spec], value: Any, where: str) -> Spec:
         )
     cls = find(base.kind, value["name"])
     return cls(**_fields(cls, {k: v for k, v in value.items() if k != "name"}, where))
+
+
+def _dataclass(cls: Any, value: Any, where: str) -> Any:
+    if isinstance(value, cls):
+        cls = type(value)
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(cls)}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where or cls.__name__} must be a mapping, but is {value!r}.")
+    return cls(**_fields(cls, value, where))
 
 
 def _fields(cls: type, value: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
@@ -35,8 +36,10 @@ class Pretrained:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._checkpoint = read_checkpoint(path)
-        self._own = own_entry(path, self._checkpoint)
+        read = read_checkpoint(path)
+        self._own = own_entry(path, read)
+        self._checkpoint = {k: read[k] for k in ("state_dict", "hyper_parameters", "lightformer")}
+        self.tokenizer: str | None = self._own.get("tokenizer")
         options = self._checkpoint["hyper_parameters"]
         self.known: Vocabulary = from_plain(Vocabulary, options["vocabulary"], "vocabulary")
         self.config: BackboneConfig = from_plain(BackboneConfig, options["backbone"], "backbone")
@@ -51,6 +54,8 @@ class Pretrained:
         Raises:
             CheckpointError: the user asked for another architecture.
         """
+        if not isinstance(given, Mapping):
+            given = from_plain(BackboneConfig, given, "backbone")
         own = {**to_plain(self.config), "is_causal": None}
         wanted: BackboneConfig = from_plain(BackboneConfig, {**own, **to_plain(given)}, "backbone")
         for field in fields(BackboneConfig):
@@ -68,10 +73,9 @@ class Pretrained:
         That is how text begins and ends in what it generates, and ids that its tokenizer leaves to spare.
         """
         found = replace(given, stop_ids=self.known.stop_ids, prompt_ids=self.known.prompt_ids)
-        text = self._own.get("tokenizer")
-        if text is None or self.known.size <= given.size:
+        if self.tokenizer is None or self.known.size <= given.size:
             return found
-        used = max(tokenizers.Tokenizer.from_str(text).get_vocab().values()) + 1
+        used = max(tokenizers.Tokenizer.from_str(self.tokenizer).get_vocab().values()) + 1
         return replace(found, size=self.known.size) if used == given.size else found
 
     def take_over(self, model: nn.Module, vocabulary: Vocabulary) -> list[str]:
@@ -118,8 +122,43 @@ class Pretrained:
             raise CheckpointError(
                 f"{path} has a vocabulary of {theirs.size} tokens, but the data has one of {vocabulary.size}; {way_out}"
             )
-        if self._own.get("tokenizer") and theirs.special_ids != vocabulary.special_ids:
+        if self.tokenizer and theirs.special_ids != vocabulary.special_ids:
             raise CheckpointError(
                 f"{path} has its special tokens at {theirs.special_ids}, but the data at {vocabulary.special_ids}; "
                 f"{way_out}"
             )
+
+
+_ahead: dict[str, Pretrained] = {}
+"""Models that a command has read, for the tasks that will start from them."""
+
+
+def read_ahead(path: str) -> Pretrained:
+    """Returns a model that a task will start from, which is then read already.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    if path not in _ahead:
+        _ahead[path] = Pretrained(path)
+    return _ahead[path]
+
+
+def start_from(path: str) -> Pretrained:
+    """Returns the model that a task starts from.
+
+    Raises:
+        ConfigError: it is not named by a path.
+        CheckpointError: it cannot be read.
+    """
+    path = from_plain(str, path, "init_from")
+    return _ahead.pop(path, None) or Pretrained(path)
+
+
+@contextmanager
+def reading_ahead() -> Iterator[None]:
+    """Lets go at its end of what was read ahead, whether a task has started from it or not."""
+    try:
+        yield
+    finally:
+        _ahead.clear()

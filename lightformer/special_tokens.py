@@ -9,7 +9,8 @@ from typing import Any
 
 import tokenizers
 
-from lightformer.errors import DataError
+from lightformer.errors import CheckpointError
+from lightformer.vocabulary import Vocabulary
 
 SPELLINGS = {
     "pad_id": ["[PAD]", "<pad>", "<|pad|>", "<PAD>"],
@@ -21,6 +22,7 @@ SPELLINGS = {
 }
 
 GENERATION, MODEL, MAP = "generation_config.json", "config.json", "special_tokens_map.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 
 BEGIN = "bos_id"
 """What a causal model begins with, which no vocabulary has, as nothing is framed with it."""
@@ -31,7 +33,7 @@ _FILES: dict[str, tuple[str, ...]] = {
     GENERATION: ("eos_id",),  # what else is there is for generation alone
     MODEL: tuple(_KEYS),
     MAP: tuple(_KEYS),
-    "tokenizer_config.json": tuple(_KEYS),
+    TOKENIZER_CONFIG: tuple(_KEYS),
 }
 """The files of a folder of transformers that name special tokens, first what counts most, with what each is asked."""
 
@@ -42,11 +44,11 @@ def named_in(folder: Path) -> dict[str, list[int | str]]:
     Where a tokenizer's own file says that there is none, the list is empty.
 
     Raises:
-        DataError: a file is broken.
+        CheckpointError: a file is broken.
     """
     found: dict[str, list[int | str]] = {}
     for file, roles in _FILES.items():
-        values = _read(folder / file)
+        values = read_json(folder / file) if (folder / file).is_file() else {}
         for role in roles:
             key = _KEYS[role]
             tokens = _tokens(values.get(f"{key}_id", values.get(key)))
@@ -55,14 +57,21 @@ def named_in(folder: Path) -> dict[str, list[int | str]]:
     return found
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a file.
+
+    Raises:
+        CheckpointError: it cannot be read, or is something else.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        return {}
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is broken JSON: {error}; mend it, or take it away.") from error
-    return found if isinstance(found, dict) else {}
+        raise CheckpointError(f"{path} is broken JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} must be a JSON object, but is {type(found).__name__}.")
+    return found
 
 
 def _tokens(value: Any) -> list[int | str]:
@@ -76,26 +85,29 @@ def _tokens(value: Any) -> list[int | str]:
 
 def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
     """Returns what a tokenizer's own template puts before and after a text."""
-    plain, whole = (
-        inner.encode("a", add_special_tokens=with_them).ids for with_them in (False, True)
-    )
-    for start in range(len(whole) - len(plain) + 1):
-        if whole[start : start + len(plain)] == plain:
-            return whole[:start], whole[start + len(plain) :]
+    known = inner.get_vocab()
+    for text in sorted(known, key=known.__getitem__):  # the first that is not lost
+        whole = inner.encode(text)
+        if places := [i for i, of in enumerate(whole.sequence_ids) if of is not None]:
+            return whole.ids[: places[0]], whole.ids[places[-1] + 1 :]
     return [], []
 
 
-def special_ids(
-    inner: tokenizers.Tokenizer, named: Mapping[str, list[int | str]]
-) -> dict[str, int | None]:
-    """Returns the id of each special token, by its field of a vocabulary.
+def vocabulary(
+    inner: tokenizers.Tokenizer | None, named: Mapping[str, list[int | str]], size: int
+) -> Vocabulary:
+    """Returns the special tokens of a model.
 
     What frames a row is what the tokenizer's own template puts there. The rest is as it is named, and where it is not,
     a token that is commonly spelt so.
+
+    Args:
+        inner: its tokenizer, where there is one
+        named: special tokens, by their field of a vocabulary, where something says which they are
+        size: number of token ids
     """
-    known = inner.get_vocab()
-    last = max(known.values())
-    before, after = around(inner)
+    known = {} if inner is None else inner.get_vocab()
+    before, after = ([], []) if inner is None else around(inner)
     found: dict[str, int | None] = {}
     for role, spellings in SPELLINGS.items():
         other = named.get(_OTHER_USE.get(role, ""), ())
@@ -104,18 +116,36 @@ def special_ids(
         ]
         tokens = [*named[role], *guessed] if named.get(role) else [] if role in named else guessed
         ids = (known.get(token) if isinstance(token, str) else token for token in tokens)
-        found[role] = next((i for i in ids if i is not None and 0 <= i <= last), None)
+        found[role] = next((i for i in ids if i is not None and 0 <= i < size), None)
     if before or after:
         found["cls_id"] = before[0] if before else None
         found["sep_id"] = after[-1] if after else None
-    return found
+    pad_id = found.pop("pad_id")
+    return Vocabulary(size, pad_id or 0, pads=pad_id is not None, **found)  # type: ignore[arg-type]
 
 
-def write_map(inner: tokenizers.Tokenizer, ids: Mapping[str, int | None], folder: Path) -> None:
+def named_by(known: Vocabulary) -> dict[str, list[int | str]]:
+    """Returns the special tokens of a vocabulary as `named_in` does those of a folder."""
+    ids = {role: getattr(known, role) for role in SPELLINGS}
+    if not known.pads:
+        ids["pad_id"] = None
+    return {role: [] if number is None else [number] for role, number in ids.items()}
+
+
+def spelt(
+    inner: tokenizers.Tokenizer, named: Mapping[str, list[int | str]]
+) -> dict[str, str | None]:
+    """Returns the special tokens of `named_by` as files of transformers name them; None where there is none."""
+    return {
+        _KEYS[role]: inner.id_to_token(int(tokens[0])) if tokens else None
+        for role, tokens in named.items()
+    }
+
+
+def write_map(inner: tokenizers.Tokenizer, known: Vocabulary, folder: Path) -> None:
     """Writes, beside a tokenizer.json, the special tokens that could not be told from it alone."""
-    told = special_ids(inner, {})
-    told["pad_id"] = told["pad_id"] or 0
-    differ = {_KEYS[role]: number for role, number in ids.items() if number != told[role]}
+    told = named_by(vocabulary(inner, {}, known.size))
+    differ = {role: tokens for role, tokens in named_by(known).items() if tokens != told[role]}
     if differ:
-        named = {k: None if i is None else inner.id_to_token(i) for k, i in differ.items()}
-        (folder / MAP).write_text(json.dumps(named, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(spelt(inner, differ), indent=2, ensure_ascii=False)
+        (folder / MAP).write_text(text + "\n", encoding="utf-8")

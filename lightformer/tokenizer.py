@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import tokenizers
 
 from lightformer.errors import ConfigError, DataError
-from lightformer.special_tokens import SPELLINGS, around, named_in, special_ids, write_map
-from lightformer.vocabulary import Vocabulary
+from lightformer.special_tokens import around, named_in, vocabulary, write_map
+
+TOKENIZER = "tokenizer.json"
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -75,10 +76,8 @@ class Tokenizer:
         head = inner.encode("a", add_special_tokens=False).ids
         self._strips = whole != head + parts
         known = inner.get_vocab()
-        ids: dict[str, Any] = special_ids(inner, named or {})
-        pad_id = ids.pop("pad_id") or 0
-        size, starts = max(known.values()) + 1, _word_starts(inner, known)
-        self.vocabulary = Vocabulary(size, pad_id, **ids, word_starts=starts)
+        found = vocabulary(inner, named or {}, max(known.values()) + 1)
+        self.vocabulary = replace(found, word_starts=_word_starts(inner, known))
 
     @classmethod
     def from_json(cls, text: str, named: Mapping[str, list[int | str]] | None = None) -> Tokenizer:
@@ -116,13 +115,13 @@ class Tokenizer:
 
     def save(self, folder: Path) -> None:
         """Writes a tokenizer.json, from which `from_file` makes the same tokenizer."""
-        (folder / "tokenizer.json").write_text(self.to_json(), encoding="utf-8")
-        write_map(self._inner, {role: getattr(self.vocabulary, role) for role in SPELLINGS}, folder)
+        (folder / TOKENIZER).write_text(self.to_json(), encoding="utf-8")
+        write_map(self._inner, self.vocabulary, folder)
 
     @property
-    def prompt_ids(self) -> tuple[int, ...]:
-        """The ids that its own template puts in front of a text."""
-        return tuple(around(self._inner)[0])
+    def around(self) -> tuple[list[int], list[int]]:
+        """The ids that its own template puts before and after a text."""
+        return around(self._inner)
 
     @property
     def fingerprint(self) -> str:

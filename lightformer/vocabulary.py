@@ -20,6 +20,7 @@ class Vocabulary:
         eos_id: id that ends a document, where the tokenizer has one
         stop_ids: further ids that end what a model generates, where it was trained with several
         prompt_ids: ids that stand in front of each prompt, where a model was trained so
+        pads: whether that of pad_id is a token for padding; else it is a word, which a mask alone tells from padding
         labels: name of each class, in the order of their numbers
         word_starts: of each id, whether it begins a word; empty where the tokenizer does not tell. Only a masking asks
             for it, and no model keeps it
@@ -34,6 +35,7 @@ class Vocabulary:
     eos_id: int | None = None
     stop_ids: tuple[int, ...] = ()
     prompt_ids: tuple[int, ...] = ()
+    pads: bool = True
     labels: tuple[str, ...] = ()
     word_starts: tuple[bool, ...] = field(default=(), repr=False, compare=False)
 

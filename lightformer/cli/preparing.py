@@ -69,12 +69,13 @@ def _build(line: CommandLine, catalogue: Catalogue) -> DataModule:
     from lightformer.cli.session import tokenizer_of
     from lightformer.cli.trainer_cli import Parser, know
     from lightformer.data import DataModule
+    from lightformer.pretrained import Pretrained
 
     know(catalogue)
     chosen = dict(line.tree["data"])
     if start := (line.tree.get("model") or {}).get("init_from"):
         given = (chosen.get("tokenizer") or {}).get("file")
-        chosen["tokenizer"] = {"file": tokenizer_of(str(start), given)}
+        chosen["tokenizer"] = {"file": tokenizer_of(Pretrained(str(start)), given)}
     parser = Parser()
     parser.add_lightning_class_args(DataModule, "data", subclass_mode=True)
     config = parser.parse_object({"data": expand(chosen, "data")})

@@ -31,9 +31,10 @@ def run(command: str, arguments: list[str]) -> int:
 
     from lightformer.cli.session import Session, fill_backbone
     from lightformer.cli.trainer_cli import as_sentences
+    from lightformer.pretrained import reading_ahead
 
-    fill_backbone(line)
-    with as_sentences():
+    with as_sentences(), reading_ahead():
+        fill_backbone(line)
         Session([command, *line.arguments], catalogue)
     return 0
 

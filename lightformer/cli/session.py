@@ -10,12 +10,12 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-from lightformer.checkpoint import own_entry, read_checkpoint
 from lightformer.cli.command_line import CommandLine
 from lightformer.cli.trainer_cli import LightformerCLI
 from lightformer.errors import CheckpointError
-from lightformer.hf.folder import TOKENIZER
-from lightformer.tokenizer import Tokenizer, TokenizerConfig
+from lightformer.plain import to_plain
+from lightformer.pretrained import Pretrained, read_ahead
+from lightformer.tokenizer import TOKENIZER, Tokenizer, TokenizerConfig
 from lightformer.training.best_and_last import BestAndLast, check_writable, is_trial
 from lightformer.training.quiet import quieten
 from lightformer.training.record import write_tokenizer
@@ -33,7 +33,11 @@ class Session(LightformerCLI):
         named = config.get("model.init_args.init_from")
         if start := start_of(named, config.get("ckpt_path")):
             config["model.init_args.init_from"] = start
-            file = tokenizer_of(start, None if given is None or start != named else str(given))
+            if start != named:
+                rank_zero_info(f"init_from {named} is not used: {start} has what was taken over")
+            file = tokenizer_of(
+                read_ahead(start), None if given is None or start != named else str(given)
+            )
             rank_zero_info(f"tokenizer: {file}")
             chosen = Namespace(vars(TokenizerConfig(file=file)))  # type: ignore[no-untyped-call]
             config["data.init_args.tokenizer"] = chosen
@@ -118,38 +122,35 @@ def fill_backbone(line: CommandLine) -> None:
     """Puts the backbone of the model that a run starts from before what the user says of it, all of which counts."""
     named = (line.tree.get("model") or {}).get("init_from")
     if start := start_of(named, line.tree.get("ckpt_path")):
-        checkpoint = read_checkpoint(start)
-        own_entry(start, checkpoint)
-        theirs = dict(checkpoint["hyper_parameters"]["backbone"])
+        theirs = to_plain(read_ahead(start).config)
         del theirs["is_causal"]  # the task decides
         line.fill("model", {"backbone": theirs})
 
 
-def tokenizer_of(checkpoint: str, given: str | None) -> str:
+def tokenizer_of(start: Pretrained, given: str | None) -> str:
     """Returns the file of the tokenizer that a model to start from was trained with.
 
     The same words must have the same numbers, so that the data takes the tokenizer over.
 
     Args:
-        checkpoint: of the model
+        start: the model
         given: a file that the user named
 
     Raises:
         CheckpointError: there is no such file, or the user named another tokenizer.
     """
-    text = own_entry(checkpoint, read_checkpoint(checkpoint)).get("tokenizer")
-    place = Path(checkpoint)
+    place = Path(start.path)
     file = given or str((place if place.is_dir() else place.parent) / TOKENIZER)
     if not Path(file).exists():
         raise CheckpointError(
-            f"A model that starts from {checkpoint} needs its tokenizer, but there is no {file}; "
+            f"A model that starts from {start.path} needs its tokenizer, but there is no {file}; "
             "set data.tokenizer.file."
         )
-    if text:
-        theirs, ours = Tokenizer.from_json(text), Tokenizer.from_file(file)
+    if start.tokenizer:
+        theirs, ours = Tokenizer.from_json(start.tokenizer), Tokenizer.from_file(file)
         if theirs.fingerprint != ours.fingerprint:
             raise CheckpointError(
-                f"{checkpoint} was trained with the tokenizer {theirs.fingerprint}, but {file} is "
+                f"{start.path} was trained with the tokenizer {theirs.fingerprint}, but {file} is "
                 f"{ours.fingerprint}; leave data.tokenizer.file out, or train from scratch."
             )
     return file

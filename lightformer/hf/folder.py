@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lightformer.errors import CheckpointError
+from lightformer.special_tokens import read_json
 
-SETTINGS, TENSORS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+SETTINGS, TENSORS = "config.json", "model.safetensors"
 INDEX = f"{TENSORS}.index.json"
 
 
 def is_folder(path: str | Path) -> bool:
     """Whether this is a folder of `transformers`."""
     return (Path(path) / SETTINGS).is_file()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object in a file.
-
-    Raises:
-        CheckpointError: it cannot be read, or is something else.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is broken JSON: {error}.") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path} must be a JSON object, but is {type(found).__name__}.")
-    return found
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -64,9 +47,9 @@ def _files(folder: Path) -> list[Path]:
             raise CheckpointError(f"{folder / INDEX} has no weight_map.")
         files = sorted({str(name) for name in names.values()})
         for file in files:
-            if Path(file).name != file:
+            if not re.fullmatch(r"[^/\\\0]+\.safetensors", file):
                 raise CheckpointError(
-                    f"{folder / INDEX} names {file}, which is not in the folder itself."
+                    f"{folder / INDEX} names {file!r}, which is no safetensors file in the folder itself."
                 )
         return [folder / file for file in files]
     pickled = sorted(path.name for path in folder.glob("*.bin"))

@@ -10,6 +10,8 @@ from torch import Tensor
 
 State = Mapping[str, Tensor]
 
+_SAID = {"turned", "untied", "maybe", "widens"}
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -19,11 +21,20 @@ class Pair:
         theirs: its name
         ours: the names of what it holds, one after another along the first dimension
         turned: whether theirs is (in, out), where ours is (out, in)
+        maybe: whether not every model has it
+        widens: whether it leads from the width of the embeddings to that of the hidden states
     """
 
     theirs: str
     ours: tuple[str, ...]
     turned: bool = False
+    maybe: bool = False
+    widens: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is no such model without it. Which biases there are, its settings say."""
+        return not (self.maybe or self.theirs.endswith("bias"))
 
     def read(self, tensor: Tensor) -> dict[str, Tensor]:
         """Returns theirs as ours. Of several all are equally long, or else their sizes would be a part of the table."""
@@ -48,14 +59,27 @@ def pairs(table: str, num_blocks: int, tied: bool = False) -> Iterator[Pair]:
     """
     for line in table.strip().splitlines():
         words = [word for word in line.split() if word != "+"]
-        turned, untied = "turned" in words, "untied" in words
-        theirs, *ours = words[: len(words) - turned - untied]
-        if tied and untied:
+        said = _SAID & {*words}
+        theirs, *ours = [word for word in words if word not in said]
+        if tied and "untied" in said:
             continue
+        flags = dict.fromkeys(said - {"untied"}, True)
         for number in range(num_blocks) if "{}" in theirs else [0]:
             for suffix in ("weight", "bias") if theirs.endswith("*") else [""]:
 
                 def fill(name: str, number: int = number, suffix: str = suffix) -> str:
                     return name.replace("{}", str(number)).replace("*", suffix)
 
-                yield Pair(fill(theirs), tuple(map(fill, ours)), turned)
+                yield Pair(fill(theirs), tuple(map(fill, ours)), **flags)
+
+
+def identity(pair: Pair, width: int, like: Tensor) -> Tensor:
+    """Returns what a tensor that `widens` is where there is nothing to widen: it changes nothing.
+
+    Args:
+        pair: says which it is
+        width: of the embeddings, and of the hidden states
+        like: has the type of numbers
+    """
+    whole = torch.eye(width) if pair.theirs.endswith("weight") else torch.zeros(width)
+    return whole.to(like.dtype)

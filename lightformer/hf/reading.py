@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
+from lightformer.checks import check_weights
 from lightformer.errors import CheckpointError, ConfigError, did_you_mean
 from lightformer.hf.families import FAMILIES
 from lightformer.hf.family import Family, Head
-from lightformer.hf.folder import SETTINGS, TOKENIZER, read_json, read_tensors
-from lightformer.hf.names import pairs
+from lightformer.hf.folder import SETTINGS, read_tensors
+from lightformer.hf.names import identity
 from lightformer.hf.settings import Settings
+from lightformer.hf.text import read_origin, read_tokenizer, read_vocabulary
 from lightformer.plain import to_plain
-from lightformer.special_tokens import GENERATION, SPELLINGS, named_in
-from lightformer.tokenizer import Tokenizer
+from lightformer.special_tokens import read_json
 from lightformer.vocabulary import Vocabulary
-
-_SENSELESS = (
-    TypeError,
-    ValueError,
-    KeyError,
-    AttributeError,
-    ZeroDivisionError,
-    RuntimeError,
-)
-"""What settings raise that are of another type than they should be."""
 
 _EXACT = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
@@ -48,45 +39,67 @@ def read_folder(path: str | Path, format: int) -> dict[str, Any]:
     """
     folder = Path(path)
     family, architecture, settings = find_family(folder)
-    head = family.heads[architecture]
+    head = family.heads.get(architecture)
     tokenizer = read_tokenizer(folder)
+    tensors = {_modern(name): tensor for name, tensor in read_tensors(folder).items()}
     try:
         config = family.backbone(settings)
-        options = head.options(settings)
-        vocabulary = _vocabulary(settings, tokenizer, head, folder)
-        tied = bool(options.get("tied"))
-        state = translate(read_tensors(folder), family, head, config, tied, str(folder))
-    except CheckpointError:
-        raise
-    except (*_SENSELESS, ConfigError) as error:
-        raise CheckpointError(f"{folder / SETTINGS} makes no sense: {error}") from error
+        options = {} if head is None else head.options(settings)
+        known = read_vocabulary(settings, tokenizer, head, folder)
+        state = translate(tensors, family, head, config, options, str(folder))
+        _check_backbone(config, known, state, folder)
+    except ConfigError as error:
+        raise CheckpointError(f"{settings.where} makes no sense: {error}") from error
     return {
         "state_dict": state,
         "hyper_parameters": {
-            "vocabulary": to_plain(vocabulary),
+            "vocabulary": to_plain(known),
             "backbone": to_plain(config),
             **options,
         },
         "lightformer": {
             "format": format,
-            "task": head.task,
+            "task": architecture if head is None else head.task,
+            **({"refused": _other_class(settings, architecture, family)} if head is None else {}),
             "plugins": {},
             "tokenizer": None if tokenizer is None else tokenizer.to_json(),
-            "origin": _origin(folder, family, settings),
+            "origin": read_origin(settings, family, folder),
         },
     }
 
 
+def _check_backbone(
+    config: BackboneConfig, known: Vocabulary, state: Mapping[str, Tensor], folder: Path
+) -> None:
+    """Compares what is there with what the settings say, before a model of that size is made."""
+    blocks = config.num_layer_groups or config.num_layers
+    if blocks > len(state):
+        raise CheckpointError(
+            f"{folder / SETTINGS} says that there are {blocks} layers, but the folder has {len(state)} tensors."
+        )
+    try:
+        with torch.device("meta"):
+            own = Backbone(config, known.size).state_dict()
+    except RuntimeError as error:  # more bytes than can be counted
+        raise CheckpointError(f"{folder / SETTINGS} makes no sense: {error}") from error
+    check_weights(
+        {f"backbone.{name}": value for name, value in own.items()},
+        {name: value for name, value in state.items() if name.startswith("backbone.")},
+        str(folder),
+        their_name(folder),
+    )
+
+
 def find_family(folder: Path) -> tuple[Family, str, Settings]:
-    """Returns the family of a folder's model, its class there, and its settings.
+    """Returns the family of a folder's model, its class there, which may be unknown, and its settings.
 
     Raises:
-        CheckpointError: lightformer does not know it.
+        CheckpointError: lightformer does not know the family.
     """
     where = folder / SETTINGS
     values = read_json(where)
     kind = values.get("model_type")
-    if "quantization_config" in values:
+    if values.get("quantization_config") is not None:
         raise CheckpointError(
             f"{where} is of a quantized model, and lightformer reads weights that are numbers as they are; take the "
             "model before it was quantized."
@@ -99,120 +112,90 @@ def find_family(folder: Path) -> tuple[Family, str, Settings]:
     family = FAMILIES[kind]
     named = values.get("architectures") or next(iter(family.heads))
     name = named[0] if isinstance(named, list) else named
-    if not isinstance(name, str) or name not in family.heads:
-        raise CheckpointError(
-            f"{where} is of the class {name}, and lightformer reads {', '.join(family.heads)}."
-        )
-    return family, name, Settings(values, family.defaults, str(where))
+    settings = Settings(values, family.defaults, str(where))
+    if not isinstance(name, str):
+        raise CheckpointError(_other_class(settings, name, family))
+    return family, name, settings
 
 
-def read_tokenizer(folder: Path) -> Tokenizer | None:
-    """Returns the tokenizer of a folder, where it has a tokenizer.json."""
-    file = folder / TOKENIZER
-    return Tokenizer.from_file(file) if file.is_file() else None
-
-
-def _origin(folder: Path, family: Family, settings: Settings) -> dict[str, Any]:
-    """What only the family's own folders have a place for, so that it can be written again."""
-    file = folder / GENERATION
-    return {
-        "model_type": family.model_type,
-        "ids": {k: v for k, v in settings.values.items() if k.endswith("_token_id")},
-        "generation": read_json(file) if file.is_file() else None,
-    }
-
-
-def _vocabulary(
-    settings: Settings, tokenizer: Tokenizer | None, head: Head, folder: Path
-) -> Vocabulary:
-    size = int(settings["vocab_size"])
-    named = named_in(folder)
-    if tokenizer is None:
-        said = {role: named[role][0] for role in SPELLINGS if named.get(role)}
-        ids = {role: i for role, i in said.items() if isinstance(i, int) and 0 <= i < size}
-        known = Vocabulary(size, **{"pad_id": settings.get("pad_token_id", 0), **ids})
-    else:
-        known = replace(tokenizer.vocabulary, size=size, word_starts=())
-        if len(tokenizer) > size:
-            raise CheckpointError(
-                f"{settings.where} has a vocabulary of {size} tokens, but the tokenizer.json beside it one of "
-                f"{len(tokenizer)}; they are not of the same model."
-            )
-    if head.task == "CausalLM":
-        ends = [i for i in named.get("eos_id", ()) if isinstance(i, int) and i != known.eos_id]
-        begins = () if tokenizer is None else tokenizer.prompt_ids
-        known = replace(known, stop_ids=tuple(ends), prompt_ids=begins)
-    if head.task != "SequenceClassification":
-        return known
-    settings.only(problem_type="single_label_classification")
-    names: Mapping[str, str] = settings.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
-    return replace(known, labels=tuple(names[key] for key in sorted(names, key=int)))
+def _other_class(settings: Settings, name: object, family: Family) -> str:
+    return (
+        f"{settings.where} is of the class {name}, and lightformer reads {', '.join(family.heads)}."
+    )
 
 
 def translate(
     tensors: Mapping[str, Tensor],
     family: Family,
-    head: Head,
+    head: Head | None,
     config: BackboneConfig,
-    tied: bool,
+    options: dict[str, Any],
     where: str,
 ) -> dict[str, Tensor]:
-    """Returns their tensors under our names.
+    """Returns their tensors under our names; those of a head that is not known keep theirs.
+
+    Args:
+        tensors: theirs
+        family: of the model
+        head: of the model, where it is known
+        config: of its backbone
+        options: of the task; a bare encoder may turn out to have no pooler
+        where: the folder, for messages
 
     Raises:
-        CheckpointError: some are missing or left over; each is named.
+        CheckpointError: some are left over, or are no numbers as they are; each is named.
     """
-    given = {_modern(name): tensor for name, tensor in tensors.items()}
-    prefix = family.prefix if any(name.startswith(family.prefix) for name in given) else ""
-    blocks = config.num_layer_groups or config.num_layers
+    prefixed = any(name.startswith(family.prefix) for name in tensors)
+    known = head or Head("")
+    wanted = list(family.tensors(known, config, tied=bool(options.get("tied")), prefixed=prefixed))
     state: dict[str, Tensor] = {}
     used: set[str] = set()
-    for pair in pairs(family.names, blocks):
-        name = prefix + pair.theirs
-        if name in given:
-            used.add(name)
-            state |= {f"backbone.{ours}": part for ours, part in pair.read(given[name]).items()}
-    for pair in pairs(head.names, blocks, tied):
-        name = pair.theirs if prefix else pair.theirs.removeprefix(family.prefix)
-        if name in given:
-            used.add(name)
-            state |= pair.read(given[name])
-    if odd := [name for name in used if given[name].dtype not in _EXACT]:
+    for pair in wanted:
+        if pair.theirs not in tensors:
+            continue
+        tensor = tensors[pair.theirs]
+        used.add(pair.theirs)
+        if tensor.dtype not in _EXACT:
+            raise CheckpointError(
+                f"{where} has {pair.theirs} as {str(tensor.dtype).removeprefix('torch.')}, but weights must be "
+                "float32, float16, bfloat16 or float64."
+            )
+        if not pair.widens or config.embedding_size != config.hidden_size:
+            state |= pair.read(tensor)
+        elif not tensor.equal(identity(pair, config.hidden_size, tensor)):
+            raise CheckpointError(
+                f"{where} has a {pair.theirs} that changes the embeddings, and lightformer has such a map only where "
+                "embedding_size is another than hidden_size."
+            )
+    if known.task == "Encoder" and not any(name.startswith("pooler.") for name in state):
+        options |= {"pooler": False} if "pooler" in options else {}
+    left = {name: tensor for name, tensor in tensors.items() if name not in used}
+    if head is None:
+        return {**state, **{f"theirs.{name}": left[name] for name in left}}
+    others = {
+        pair.theirs
+        for head in family.heads.values()
+        for pair in family.tensors(head, config, prefixed=prefixed)
+    }
+    if odd := [
+        name
+        for name in left
+        if name not in others and not any(fnmatch(name, p) for p in family.ignored)
+    ]:
         raise CheckpointError(
-            f"{where} has {odd[0]} as {str(given[odd[0]].dtype).removeprefix('torch.')}, but weights must be float32, "
-            "float16, bfloat16 or float64."
-        )
-    known = used | set(_of_other_heads(family, blocks))
-    left = [name for name in given if name not in known]
-    if left := [name for name in left if not any(fnmatch(name, p) for p in family.ignored)]:
-        raise CheckpointError(
-            f"{where} holds tensors for which this model has no place: {', '.join(left)}."
+            f"{where} holds tensors for which this model has no place: {', '.join(odd)}."
         )
     return state
-
-
-def _of_other_heads(family: Family, blocks: int) -> Iterator[str]:
-    """Tensors that a published folder may hold besides those of the class that it names."""
-    for head in family.heads.values():
-        for pair in pairs(head.names, blocks):
-            yield pair.theirs
-            yield pair.theirs.removeprefix(family.prefix)
 
 
 def their_name(path: str | Path) -> Callable[[str], str]:
     """Returns a function from our name of a tensor to that in a folder."""
     family, architecture, settings = find_family(Path(path))
-    config = family.backbone(settings)
-    blocks = config.num_layer_groups or config.num_layers
-    names = {
-        own + ours: prefix + pair.theirs
-        for table, prefix, own in (
-            (family.names, family.prefix, "backbone."),
-            (family.heads[architecture].names, "", ""),
-        )
-        for pair in reversed(list(pairs(table, blocks)))
-        for ours in pair.ours
-    }
+    head = family.heads.get(architecture, Head(""))
+    names: dict[str, str] = {}
+    for pair in family.tensors(head, family.backbone(settings)):
+        for name in pair.ours:
+            names.setdefault(name, pair.theirs)
     return lambda name: names.get(name, name)
 
 

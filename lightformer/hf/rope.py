@@ -7,6 +7,7 @@ from typing import Any
 
 from lightformer import position, scaling
 from lightformer.errors import CheckpointError
+from lightformer.hf.settings import Settings
 from lightformer.position import PositionSpec
 from lightformer.scaling import ScalingSpec
 
@@ -30,12 +31,13 @@ def read_rope(values: Mapping[str, Any], theta: float, where: str) -> PositionSp
         CheckpointError: it has a rule that lightformer has not.
     """
     given = {k: v for k, v in values.items() if v is not None}
-    kind = given.pop("rope_type", given.pop("type", "default"))
+    theta = Settings({"rope_theta": theta, **given}, {}, where).number("rope_theta")
+    kind = given.pop("rope_type", given.get("type", "default"))
     given.pop("type", None)
-    theta = given.pop("rope_theta", theta)
+    given.pop("rope_theta", None)
     if kind == "default":
         return position.rope(rope_theta=float(theta))
-    if kind not in OPTIONS:
+    if not isinstance(kind, str) or kind not in OPTIONS:
         raise CheckpointError(
             f"{where} has rotary positions of the type {kind!r}, and lightformer has default, {', '.join(OPTIONS)}."
         )
@@ -44,7 +46,8 @@ def read_rope(values: Mapping[str, Any], theta: float, where: str) -> PositionSp
         raise CheckpointError(
             f"{where} scales rotary positions with {unknown[0]} {given[unknown[0]]!r}, which lightformer has not."
         )
-    options = {known[name]: value for name, value in given.items()}
+    inside = Settings(given, {}, where)
+    options = {known[name]: inside.number(name) for name in given}
     spec: ScalingSpec = getattr(scaling, kind)(**options)
     return position.rope(rope_theta=float(theta), scaling=spec)
 

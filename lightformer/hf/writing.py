@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tokenizers
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,24 +16,14 @@ from lightformer.errors import CheckpointError, LightformerError, did_you_mean
 from lightformer.hf.facts import facts
 from lightformer.hf.families import FAMILIES
 from lightformer.hf.family import Family, Head
-from lightformer.hf.folder import SETTINGS, TENSORS, TOKENIZER
-from lightformer.hf.names import Pair, pairs
+from lightformer.hf.folder import SETTINGS, TENSORS
+from lightformer.hf.names import identity
 from lightformer.hf.settings import Settings
+from lightformer.hf.text import framing, told
 from lightformer.plain import from_plain
-from lightformer.special_tokens import GENERATION, SPELLINGS
+from lightformer.special_tokens import GENERATION, TOKENIZER_CONFIG
+from lightformer.tokenizer import TOKENIZER
 from lightformer.vocabulary import Vocabulary
-
-TASK_ASIDE = (
-    "vocabulary",
-    "backbone",
-    "optimizer",
-    "schedule",
-    "compile",
-    "freeze",
-    "layer_lr_decay",
-    "adapter",
-)
-"""Options of every task, which say nothing of its head."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +36,8 @@ class Folder:
         settings: config.json
         tensors: model.safetensors
         generation: generation_config.json, where the folder had one that the model came from
+        about: tokenizer_config.json, where there is a tokenizer
+        tokenizer: tokenizer.json, where there is one
     """
 
     family: str
@@ -54,6 +45,8 @@ class Folder:
     settings: dict[str, Any]
     tensors: dict[str, Tensor]
     generation: dict[str, Any] | None
+    about: dict[str, Any] | None
+    tokenizer: str | None
 
 
 def express(
@@ -63,7 +56,7 @@ def express(
 
     Args:
         checkpoint: as it was read
-        defaults: of the options of its task
+        defaults: of the options that its task has beside those of all
         wanted: `model_type` of the family; by default the one that the model came from, or the first that can
             express it
         where: the file, for messages
@@ -119,12 +112,11 @@ class _Attempt:
         self.state: Mapping[str, Tensor] = checkpoint["state_dict"]
         self.config = from_plain(BackboneConfig, given["backbone"], "backbone")
         self.vocabulary = from_plain(Vocabulary, given["vocabulary"], "vocabulary")
-        own = {k: v for k, v in given.items() if k not in TASK_ASIDE}
+        own = {name: given[name] for name in defaults if name in given}
         self.defaults, self.options = defaults, {**defaults, **own}
         self.settings: dict[str, Any] = {}
         own = checkpoint["lightformer"]
-        text, self.origin = own.get("tokenizer"), own.get("origin") or {}
-        self.pads = text is None or pads(text, self.vocabulary)
+        self.tokenizer, self.origin = own.get("tokenizer"), own.get("origin")
         self.obstacles = list(self._obstacles())
 
     def _obstacles(self) -> Iterator[str]:
@@ -154,30 +146,36 @@ class _Attempt:
     def folder(self) -> Folder:
         tensors: dict[str, Tensor] = {}
         used: set[str] = set()
-        blocks = self.config.num_layer_groups or self.config.num_layers
-        bare = self.head.task == "Encoder"  # then no name has the prefix
-        for table, theirs, ours in (
-            (self.family.names, "" if bare else self.family.prefix, "backbone."),
-            (self.head.names, "", ""),
-        ):
-            for pair in pairs(table, blocks, bool(self.options.get("tied"))):
-                names = tuple(ours + name for name in pair.ours)
-                if all(name in self.state for name in names):
-                    again = bool(used & set(names))  # no two tensors of a file may share memory
-                    used |= set(names)
-                    name = pair.theirs.removeprefix(self.family.prefix) if bare else pair.theirs
-                    tensor = Pair(name, names, pair.turned).write(self.state)
-                    tensors[theirs + name] = tensor.clone() if again else tensor
+        lacking: list[str] = []
+        tied, bare = bool(self.options.get("tied")), self.head.task == "Encoder"
+        for pair in self.family.tensors(self.head, self.config, tied=tied, prefixed=not bare):
+            if all(name in self.state for name in pair.ours):
+                again = bool(used & set(pair.ours))  # no two tensors of a file may share memory
+                used |= set(pair.ours)
+                tensor = pair.write(self.state)
+                tensors[pair.theirs] = tensor.clone() if again else tensor
+            elif pair.widens:
+                like = next(iter(self.state.values()))
+                tensors[pair.theirs] = identity(pair, self.config.hidden_size, like)
+            elif pair.needed:
+                lacking.append(pair.theirs)
+        if lacking:
+            raise CheckpointError(
+                f"A {self.architecture} needs tensors that this model has not: {', '.join(lacking)}."
+            )
         if left := sorted(set(self.state) - used):
             raise CheckpointError(
                 f"A {self.architecture} has no place for these tensors: {', '.join(left)}."
             )
+        text, known, origin = self.tokenizer, self.vocabulary, self.origin
         return Folder(
             self.family.model_type,
             self.architecture,
             self._settings(),
             tensors,
-            self.origin.get("generation"),
+            (self.origin or {}).get("generation"),
+            None if text is None else told(text, known, self.config, origin),
+            None if text is None else framing(text, self.head, known, origin),
         )
 
     def _settings(self) -> dict[str, Any]:
@@ -185,17 +183,18 @@ class _Attempt:
         names = dict(enumerate(known.labels))
         begins = known.prompt_ids[0] if known.prompt_ids else known.cls_id
         ends = known.end_ids if len(known.end_ids) > 1 else known.eos_id
-        same = self.origin.get("model_type") == self.family.model_type
+        origin = self.origin or {}
+        same = origin.get("model_type") == self.family.model_type
         return {
             "architectures": [self.architecture],
             "model_type": self.family.model_type,
             "vocab_size": known.size,
-            "pad_token_id": known.pad_id if self.pads else None,
+            "pad_token_id": known.pad_id if known.pads else None,
             "bos_token_id": begins,
             "eos_token_id": ends,
             "cls_token_id": known.cls_id,
             "sep_token_id": known.sep_id,
-            **(self.origin["ids"] if same else {}),
+            **(origin["ids"] if same else {}),
             **self.settings,
             "dtype": str(next(iter(self.state.values())).dtype).removeprefix("torch."),
             **(
@@ -209,41 +208,21 @@ class _Attempt:
         }
 
 
-def pads(tokenizer: str, vocabulary: Vocabulary) -> bool:
-    """Whether the tokenizer has a token for padding; else its id is only ours, and theirs would be misled by it."""
-    token = tokenizers.Tokenizer.from_str(tokenizer).id_to_token(vocabulary.pad_id)
-    return vocabulary.pad_id != 0 or token in SPELLINGS["pad_id"]
-
-
-def write_folder(folder: Folder, vocabulary: Vocabulary, tokenizer: str | None, to: Path) -> None:
+def write_folder(folder: Folder, to: Path) -> None:
     """Writes a folder that `from_pretrained` loads.
 
     Args:
         folder: what stands in it
-        vocabulary: the special tokens
-        tokenizer: the content of tokenizer.json, where there is one
         to: an empty folder
     """
     _write_json(folder.settings, to / SETTINGS)
     save_file(folder.tensors, to / TENSORS, metadata={"format": "pt"})
     if folder.generation is not None:
         _write_json(folder.generation, to / GENERATION)
-    if tokenizer is None:
-        return
-    (to / TOKENIZER).write_text(tokenizer, encoding="utf-8")
-    roles = {
-        "pad_token": vocabulary.pad_id if pads(tokenizer, vocabulary) else None,
-        "unk_token": vocabulary.unk_id,
-        "bos_token": next(iter(vocabulary.prompt_ids), None),
-        "cls_token": vocabulary.cls_id,
-        "sep_token": vocabulary.sep_id,
-        "mask_token": vocabulary.mask_id,
-        "eos_token": vocabulary.eos_id,
-    }
-    spell = tokenizers.Tokenizer.from_str(tokenizer).id_to_token
-    named = {role: spell(number) for role, number in roles.items() if number is not None}
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
-    _write_json(about, to / "tokenizer_config.json")
+    if folder.about is not None:
+        _write_json(folder.about, to / TOKENIZER_CONFIG)
+    if folder.tokenizer is not None:
+        (to / TOKENIZER).write_text(folder.tokenizer, encoding="utf-8")
 
 
 def _write_json(value: Mapping[str, Any], to: Path) -> None:

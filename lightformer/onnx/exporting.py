@@ -15,11 +15,11 @@ from lightformer.onnx.checking import check
 from lightformer.onnx.graph import Graph
 from lightformer.onnx.tracing import trace
 from lightformer.tasks import Task
+from lightformer.tokenizer import TOKENIZER
 
 OPSETS = range(18, 23)
 """Older ones torch does not write; newer ones have an operator for attention, which not every runtime has."""
 OPSET = 20
-TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True)

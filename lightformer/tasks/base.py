@@ -24,10 +24,10 @@ from lightformer.importing import imported_sources, revive
 from lightformer.optimizer import OptimizerSpec
 from lightformer.plain import from_plain, to_plain
 from lightformer.plugins import loaded
-from lightformer.pretrained import Pretrained
+from lightformer.pretrained import start_from
 from lightformer.schedule import ScheduleSpec
 from lightformer.tasks.evaluation import Evaluation, confusion_table
-from lightformer.tasks.frozen import freeze as freeze_parameters
+from lightformer.tasks.frozen import check_learns, freeze
 from lightformer.tasks.going_on import take_new_options
 from lightformer.tasks.layer_rates import check_decay
 from lightformer.tasks.objective import Objective, StepMean
@@ -58,7 +58,7 @@ class Task(LightningModule, ABC):
         init_from: a checkpoint of any task, from which the backbone is taken over
         compile: whether the backbone is compiled, which pays on a GPU and in long runs
         freeze: patterns of the names of parameters that stay as they are, such as `backbone.*`, where heads alone
-            learn; dropout in what is frozen goes on as in any training
+            learn, and an adapter; dropout in what is frozen goes on as in any training
         layer_lr_decay: the learning rate of each layer as a share of that of the layer above: heads have the full
             rate, the embeddings the lowest (Howard and Ruder, 2018, arXiv:1801.06146); 1 gives all the same
         adapter: what learns in place of the backbone, all of which stays as it is; heads learn beside it
@@ -95,10 +95,10 @@ class Task(LightningModule, ABC):
         self.schedule_spec: ScheduleSpec = from_plain(ScheduleSpec, schedule, "schedule")
         self.adapter_spec: AdapterSpec | None = from_plain(AdapterSpec | None, adapter, "adapter")
         self.adapter: Adapter | None = None
-        check_decay(layer_lr_decay)
-        self.frozen, self.layer_lr_decay = list(freeze or ()), layer_lr_decay
+        self.frozen: list[str] = from_plain(list[str] | None, freeze, "freeze") or []
+        self.layer_lr_decay = check_decay(layer_lr_decay)
         self.compile_backbone = compile
-        self._start = start = None if init_from is None else Pretrained(init_from)
+        self._start = start = None if init_from is None else start_from(init_from)
         self.origin = None if start is None else start.origin
         is_causal = self.default_is_causal
         if start is None:
@@ -135,10 +135,11 @@ class Task(LightningModule, ABC):
             for line in self._start.take_over(self, self.vocabulary):
                 rank_zero_info(line)
             self._start = None
+        freeze(self, self.frozen)  # before an adapter adds its own, which learn
         if self.adapter_spec is not None:
             self.adapter = self.adapter_spec()
             adapt(self.backbone, self.adapter)
-        freeze_parameters(self, self.frozen)
+        check_learns(self)
 
     def merge(self) -> None:
         """Folds what an adapter learnt into the weights: the model is then a plain one, all of which may learn."""

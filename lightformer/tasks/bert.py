@@ -57,7 +57,7 @@ class BertPretraining(Task):
             norm=config.norm(embedding.embedding_dim),
             activation=head_activation,
         )
-        self.pooler = Pooler(config.hidden_size, pooling)
+        self.pooler = Pooler(config.hidden_size, pooling, is_causal=self.backbone.is_causal)
         self.next_sentence_head = nn.Linear(config.hidden_size, 2)
         self.keep(tied=tied, pooling=pooling, head_activation=head_activation)
         self.finish()

@@ -64,6 +64,7 @@ class SequenceClassification(Task):
         self.pooler = Pooler(
             config.hidden_size,
             pooling,
+            is_causal=self.backbone.is_causal,
             dense=pooler,
             activation=pooler_activation,
             bias=pooler_bias,
@@ -88,7 +89,10 @@ class SequenceClassification(Task):
         return self._scores({"input_ids": input_ids, **inputs})
 
     def _scores(self, batch: Batch) -> Tensor:
-        pooled = self.pooler(self.hidden_states(batch), batch.get("attention_mask"))
+        is_token = batch.get("attention_mask")
+        if is_token is None and self.pooler.pooling == "last" and self.vocabulary.pads:
+            is_token = batch["input_ids"] != self.vocabulary.pad_id
+        pooled = self.pooler(self.hidden_states(batch), is_token)
         return self.classifier(self.dropout(pooled))
 
     def objectives(self, batch: Batch) -> dict[str, Objective]:

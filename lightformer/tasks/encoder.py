@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightformer.errors import ConfigError
-from lightformer.heads import Pooler, Pooling, pool
+from lightformer.heads import Pooler, Pooling, check_pooling, pool
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.objective import Objective
 
@@ -27,7 +27,10 @@ class Encoder(Task):
 
     def __init__(self, pooling: Pooling = "mean", pooler: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.pooler = Pooler(self.backbone.config.hidden_size, pooling, dense=pooler)
+        backbone = self.backbone
+        self.pooler = Pooler(
+            backbone.config.hidden_size, pooling, is_causal=backbone.is_causal, dense=pooler
+        )
         self.keep(pooling=pooling, pooler=pooler)
         self.finish()
 
@@ -67,6 +70,7 @@ class Encoder(Task):
             raise ConfigError(
                 "The model has no tokenizer; load it with lightformer.load(checkpoint)."
             )
+        check_pooling(pooling, self.backbone.is_causal)
         was_training = self.training
         self.eval()
         longest = self.backbone.config.max_seq_len

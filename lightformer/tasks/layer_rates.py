@@ -8,21 +8,23 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lightformer.errors import ConfigError
+from lightformer.plain import from_plain
 
 SHARE = "lr_share"
 """In a parameter group: by what its learning rate was multiplied."""
 
 
-def check_decay(decay: float) -> None:
-    """Refuses a rate that grows with the depth, and one of 0.
+def check_decay(decay: float) -> float:
+    """Returns a decay, unless by it a rate would grow with the depth, or be 0.
 
     Raises:
         ConfigError: it is not above 0 and at most 1.
     """
-    if not 0.0 < decay <= 1.0:
+    if not 0.0 < from_plain(float, decay, "layer_lr_decay") <= 1.0:
         raise ConfigError(
             f"layer_lr_decay must be above 0 and at most 1, which is one rate for all, but is {decay}."
         )
+    return decay
 
 
 def shares(model: nn.Module, decay: float) -> dict[int, float]:

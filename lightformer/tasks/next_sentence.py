@@ -35,7 +35,7 @@ class NextSentencePrediction(Task):
     def __init__(self, pooling: Pooling = "first", **options: Any) -> None:
         super().__init__(**options)
         hidden_size = self.backbone.config.hidden_size
-        self.pooler = Pooler(hidden_size, pooling)
+        self.pooler = Pooler(hidden_size, pooling, is_causal=self.backbone.is_causal)
         self.next_sentence_head = nn.Linear(hidden_size, 2)
         self.keep(pooling=pooling)
         self.finish()

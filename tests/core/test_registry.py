@@ -156,6 +156,44 @@ def test_plain_data_that_fits_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value", "sentence"),
+    [
+        (int, "3", "a must be a whole number, but is '3'."),
+        (int, 3.0, "a must be a whole number, but is 3.0."),
+        (int, True, "a must be a whole number, but is True."),
+        (float | None, "3", "a must be a number, but is '3'."),
+        (float, False, "a must be a number, but is False."),
+        (bool, 1, "a must be true or false, but is 1."),
+        (str, None, "a must be text, but is None."),
+        (list[str], "ab", "a must be a list, but is 'ab'."),
+        (tuple[int, ...], [1, 2.5], "a[1] must be a whole number, but is 2.5."),
+        (tuple[float, float], [1.0], "a must have 2 values, but is [1.0]."),
+        (BackboneConfig, [], "a must be a mapping, but is []."),
+        (
+            BackboneConfig,
+            BackboneConfig(scale_embeddings=1),  # type: ignore[arg-type]
+            "a.scale_embeddings must be true or false, but is 1.",
+        ),
+        (
+            BackboneConfig,
+            BackboneConfig(attention=attention.gqa(num_kv_heads="2")),
+            "a.attention.num_kv_heads must be a whole number, but is '2'.",
+        ),
+    ],
+)  # fmt: skip
+def test_plain_data_of_another_type(annotation: Any, value: Any, sentence: str) -> None:
+    assert said(from_plain, annotation, value, "a", error=ConfigError) == sentence
+
+
+def test_plain_data_of_a_fitting_type() -> None:
+    assert from_plain(float, 3) == 3
+    assert from_plain(int | None, None) is None
+    assert from_plain(str, Path("a/b")) == "a/b"
+    assert from_plain(tuple[float, ...], [1, 2.5]) == (1, 2.5)
+    assert from_plain(BackboneConfig, BackboneConfig(attention="mha")) == BackboneConfig()  # type: ignore[arg-type]
+
+
 def test_unknown_names_and_options() -> None:
     assert said(find, "atention", "mha").startswith(
         "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: adapter, attention, block, "

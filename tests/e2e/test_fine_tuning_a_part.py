@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from tokenizers import Tokenizer as Inner
 from tokenizers import models, pre_tokenizers
 
 import lightformer
-from lightformer import BackboneConfig, block, position
+from lightformer import BackboneConfig, block, checkpoint, position, pretrained
 from lightformer.exchange import export_hf
 from lightformer.tasks import MaskedLM
 from lightformer.tokenizer import Tokenizer
-from tests.e2e.harness import ROOT, TINY, Done, here, run_folder, scalars
+from tests.e2e.harness import ROOT, TINY, Done, bits, here, run_folder, same_bits, scalars
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a fine and lovely thing dull broken mess number".split()
 SMALL = [*TINY[TINY.index("--data.batch_size") :], "--trainer.max_steps", "4"]
+STEADY = (
+    "--model.schedule constant --model.optimizer.lr 5e-3 --trainer.val_check_interval 2".split()
+)
 LORA = ["--model.adapter", "lora", "--model.adapter.rank", "3"]
 
 
@@ -46,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
     task.on_save_checkpoint(content)
     torch.save(content, folder / "a.ckpt")
+    tokenizer.save(folder)
     export_hf(folder / "a.ckpt", folder / "model")
     return folder / "model"
 
@@ -140,6 +145,56 @@ def test_an_adapter_resumed_tested_and_exported(folder: Path, reviews: Path) -> 
         rtol=0.0,
         atol=1e-3,
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "pattern"),
+    [
+        (["--model.freeze", '["backbone.*", "pooler.*"]'], r"classifier\..*"),
+        (LORA, r"backbone\..*\.adapter\..*|pooler\..*|classifier\..*"),
+        (["--model.layer_lr_decay", "0.5"], ".*"),
+    ],
+    ids=["freeze", "adapter", "layer_lr_decay"],
+)
+def test_a_resumed_run_moves_the_same_and_ends_with_the_same_bits(
+    folder: Path, reviews: Path, words: list[str], pattern: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [*words, *STEADY]
+    *_, run = fit(folder, reviews, *words)
+    whole = bits(run / "checkpoints" / "last.ckpt")
+    _, middle, run = fit(folder, reviews, *words, "--trainer.max_steps", 2)
+    last = run / "checkpoints" / "last.ckpt"
+    resume = ["fit", "--config", run / "config.yaml", "--ckpt_path", last]
+    with caplog.at_level("INFO"):
+        done = here(
+            *resume, "--trainer.max_steps", 4, "--model.init_from", "other", cwd=reviews.parent
+        )
+    assert done.code == 0, done.err
+    assert f"init_from other is not used: {last} has what was taken over" in caplog.messages
+    assert same_bits(bits(last), whole)
+    before = middle["state_dict"]
+    names = {name for name in before if not before[name].equal(whole[name])}
+    assert names == {name for name in before if re.fullmatch(pattern, name)}
+
+
+@pytest.mark.parametrize("kind", ["folder", "checkpoint"])
+def test_what_a_run_starts_from_is_read_once(
+    folder: Path, reviews: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = folder if kind == "folder" else folder.parent / "a.ckpt"
+    read, check = [], checkpoint._check_finite
+
+    def counted(path: Path, state: dict[str, torch.Tensor]) -> None:
+        read.append(path)
+        check(path, state)
+
+    monkeypatch.setattr(checkpoint, "_check_finite", counted)
+    fit(start, reviews, "--trainer.max_steps", 1)
+    assert read.count(start) == 1
+    assert not pretrained._ahead
+    with pytest.raises(AssertionError, match=r"nothing\.csv"):
+        fit(start, reviews.parent / "nothing.csv")
+    assert not pretrained._ahead  # the next run reads what is there then
 
 
 def test_layers_with_rates_of_their_own(folder: Path, reviews: Path) -> None:

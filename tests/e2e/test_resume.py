@@ -33,6 +33,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Bi
     return bits(run / "checkpoints" / "last.ckpt")
 
 
+def test_a_run_that_was_short_goes_on_in_the_middle_of_an_epoch(
+    cache_dir: Path, tmp_path: Path
+) -> None:
+    words = [*fit(cache_dir), "--model.schedule", "constant"]
+    whole = run_folder(here(*words, "--trainer.max_steps", 17, cwd=tmp_path), tmp_path)
+    short = run_folder(here(*words, "--trainer.max_steps", 13, cwd=tmp_path), tmp_path)
+    last = short / "checkpoints" / "last.ckpt"
+    assert here(*words, "--trainer.max_steps", 17, "--ckpt_path", last, cwd=tmp_path).code == 0
+    assert same_bits(bits(last), bits(whole / "checkpoints" / "last.ckpt"))
+
+
 @pytest.mark.parametrize(
     ("number", "workers"),
     [(signal.SIGINT, 0), (signal.SIGTERM, 2), (signal.SIGKILL, 2)],

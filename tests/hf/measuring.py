@@ -14,18 +14,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import lightformer
-from lightformer.backbone_config import BackboneConfig
 from lightformer.exchange import export_hf, import_hf
 from lightformer.generation import Sampling
 from lightformer.hf.families import FAMILIES
-from lightformer.hf.names import Pair, pairs
+from lightformer.hf.names import Pair
 from lightformer.tasks import CausalLM, Encoder, MaskedLM, SequenceClassification, Task
 from tests.hf.theirs import CASES, LONGEST, VOCAB, batch, idle, scores, theirs
 
 IGNORED = -100
 SEED = 3
 NAUGHT = 1e-6
-"""A gradient below is rounding alone, such as that of a key's bias, and is compared with the largest one."""
+"""A gradient below is rounding alone, such as that of a key's bias, and is compared with the largest of all."""
+
+MOST = 1e-5
 
 BATCHES = {"right": ("right", 13), "long": ("right", LONGEST), "left": ("left", 17)}
 """Rows padded on one side, and their length."""
@@ -39,6 +40,7 @@ class Parity:
         scores: by the kind of batch
         loss: by the kind of batch
         gradients: the largest of any tensor, by the kind of batch
+        unaided: whether theirs gives the same for rows padded on the left that come without position_ids
         same_bits: whether in and out again every tensor that is read is the same
         greedy: whether 64 tokens are those of `generate`; None where the model does not generate
     """
@@ -46,6 +48,7 @@ class Parity:
     scores: dict[str, float] = field(default_factory=dict)
     loss: dict[str, float] = field(default_factory=dict)
     gradients: dict[str, float] = field(default_factory=dict)
+    unaided: bool | None = None
     same_bits: bool = False
     greedy: bool | None = None
 
@@ -87,6 +90,8 @@ def measure(case: str) -> Parity:
             given = batch(model, side, length)
             with torch.no_grad():
                 found.scores[kind] = of_scores(task, model, given)
+                if side == "left":
+                    found.unaided = of_scores(task, model, without_positions(given)) < MOST
             found.loss[kind], found.gradients[kind] = of_loss(task, model, given, case)
         found.same_bits = same_bits(model, folder)
         if isinstance(task, CausalLM):
@@ -98,7 +103,10 @@ def of_scores(task: Task, model: Any, given: dict[str, Tensor]) -> float:
     """Returns the difference of what two models say of a batch, padding left out of account."""
     expected, plain = scores(model(**given)), without_positions(given)
     is_token = given["attention_mask"].bool()
+    if not is_token[:, 0].all():
+        expected.pop("pooled", None)  # theirs is of the padding
     found = {"states": task, "tokens": task, "logits": task, "pair": lambda **x: pair(task, **x)}
+    found["pooled"] = lambda **x: pooled(task, **x)
     differences = []
     for name, theirs_ in expected.items():
         ours = found[name](**plain)
@@ -108,10 +116,14 @@ def of_scores(task: Task, model: Any, given: dict[str, Tensor]) -> float:
     return max(differences)
 
 
+def pooled(task: Any, **inputs: Tensor) -> Tensor:
+    """Returns what stands for a whole text."""
+    return task.pooler(task.hidden_states(inputs), inputs["attention_mask"].bool())
+
+
 def pair(task: Any, **inputs: Tensor) -> Tensor:
     """Returns the scores of whether the second text follows."""
-    pooled = task.pooler(task.hidden_states(inputs), inputs["attention_mask"].bool())
-    return task.next_sentence_head(pooled)
+    return task.next_sentence_head(pooled(task, **inputs))
 
 
 @torch.enable_grad()
@@ -120,10 +132,14 @@ def of_loss(task: Task, model: Any, given: dict[str, Tensor], case: str) -> tupl
     model.zero_grad()
     task.zero_grad()
     if isinstance(task, Encoder):
-        states, is_token = model(**given).last_hidden_state, given["attention_mask"].bool()
+        output, is_token = model(**given), given["attention_mask"].bool()
+        plain, states = without_positions(given), output.last_hidden_state
         aim = torch.randn_like(states)[is_token]
         expected = (states[is_token] - aim).square().mean()
-        found = (task(**without_positions(given))[is_token] - aim).square().mean()
+        found = (task(**plain)[is_token] - aim).square().mean()
+        if "pooled" in scores(output) and is_token[:, 0].all():
+            expected = expected + output.pooler_output.square().mean()
+            found = found + pooled(task, **plain).square().mean()
     else:
         their_labels, our_labels = labelled(task, given)
         if case == "albert-pretraining":
@@ -140,15 +156,19 @@ def of_gradients(task: Task, model: Any) -> float:
     """Returns the largest difference of any gradient."""
     gradients = {name: _grad(p) for name, p in task.named_parameters()}
     seen: set[str] = set()
-    differences = [0.0]
+    compared = []
     for theirs_, own in named_pairs(model, task):
         if all(name in gradients for name in own.ours):
             seen |= set(own.ours)
-            expected, found = _grad(theirs_), own.write(gradients)
-            some = float(expected.abs().max()) > NAUGHT
-            differences.append(difference(found, expected) if some else float(found.abs().max()))
+            compared.append((own.write(gradients), _grad(theirs_)))
     assert seen == set(gradients)
-    return max(differences)
+    largest = max(float(expected.abs().max()) for _, expected in compared)
+    return max(
+        difference(found, expected)
+        if float(expected.abs().max()) > NAUGHT
+        else float(found.abs().max()) / largest
+        for found, expected in compared
+    )
 
 
 def _grad(parameter: Tensor) -> Tensor:
@@ -180,20 +200,11 @@ def named_pairs(model: Any, task: Task) -> Iterator[tuple[Tensor, Pair]]:
     """Their parameters, each with ours, by the tables with which folders are read."""
     family = FAMILIES[model.config.model_type]
     head = family.heads[type(model).__name__]
-    config: BackboneConfig = task.backbone.config
-    blocks = config.num_layer_groups or config.num_layers
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    bare = head.task == "Encoder"
-    tied = bool(model.config.tie_word_embeddings)
-    for table, prefix, own in (
-        (family.names, "" if bare else family.prefix, "backbone."),
-        (head.names, "", ""),
-    ):
-        for found in pairs(table, blocks, tied):
-            name = prefix + (found.theirs.removeprefix(family.prefix) if bare else found.theirs)
-            ours = tuple(own + part for part in found.ours)
-            if name in parameters and name not in idle(model):
-                yield parameters[name], Pair(found.theirs, ours, found.turned)
+    tied, bare = bool(model.config.tie_word_embeddings), head.task == "Encoder"
+    for found in family.tensors(head, task.backbone.config, tied=tied, prefixed=not bare):
+        if found.theirs in parameters and found.theirs not in idle(model):
+            yield parameters[found.theirs], found
 
 
 def same_bits(model: Any, folder: Path) -> bool:

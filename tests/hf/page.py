@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import lightformer
-from tests.hf.measuring import Parity, measure
+from tests.hf.measuring import NAUGHT, Parity, measure
 from tests.hf.theirs import CASES, transformers
 
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
@@ -21,18 +21,31 @@ measure.
 
 Of scores, loss and gradients the largest difference is given, as a share of the largest number, rounded up to one
 digit. There are three batches: padded on the right, the same at full length, and padded on the left, with token types
-where the model has them. Of gradients it is that of the parameter where it is largest. *Left* says whether rows padded
-on the left were among them: not so with heads that read the first token, as `transformers` takes padding for it. *In
-and out* says whether a folder that is read and written again has the same bits in every tensor, and *greedy* whether
-64 generated tokens are the same.
+where the model has them. Of gradients it is that of the parameter where it is largest, and of one that is rounding
+alone (below {naught}) the share of the largest gradient of all. A bare encoder with a pooler is compared in what that
+gives, too.
+
+*Left* says whether rows padded on the left were among them. `yes` is yes as it stands. `told` is yes if `transformers`
+is handed `position_ids` that do not count the padding: lightformer finds them by the mask, while these models count
+the padding where nothing tells them, so that **who calls them without `position_ids` gets other numbers there**. With
+`-` they were not: these heads read the first token, and `transformers` takes padding for it. *In and out* says whether
+a folder that is read and written again has the same bits in every tensor, and *greedy* whether 64 generated tokens are
+the same.
 
 What is said of dropout is read too, and written again. The models of `transformers` drop elements in a few more places
 (before the pooler of RoBERTa) or fewer (not after the feed-forwards of ALBERT), which changes training, and no result.
+
+A text is framed as the folder's own template says, by one token at most on each side; a folder with a longer frame is
+refused, unless its model goes on with a prompt. Pairs of texts are laid out as in BERT, `[CLS] A [SEP] B [SEP]`, when
+lightformer trains on them: RoBERTa's own template has two `</s>` between the texts, which lightformer does not put
+there.
 
 | model | of | scores | loss | gradients | left | in and out | greedy |
 |---|---|---|---|---|---|---|---|
 {rows}
 """
+
+LEFT = {True: "yes", False: "told", None: "-"}
 
 
 def rounded_up(differences: Iterable[float]) -> str:
@@ -51,7 +64,7 @@ def row(case: str, found: Parity) -> str:
         case,
         f"{family}{head}",
         *(rounded_up(part.values()) for part in (found.scores, found.loss, found.gradients)),
-        "yes" if "left" in found.scores else "-",
+        LEFT[found.unaided],
         "same bits" if found.same_bits else "**other bits**",
         "-" if found.greedy is None else "same" if found.greedy else "**other**",
     ]
@@ -64,6 +77,7 @@ def page() -> str:
         theirs=transformers.__version__,
         ours=lightformer.__version__,
         torch=torch.__version__,
+        naught=f"{NAUGHT:.0e}".replace("e-0", "e-"),
         rows="\n".join(row(case, measure(case)) for case in CASES),
     )
 

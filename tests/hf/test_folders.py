@@ -269,16 +269,133 @@ def test_the_family_that_it_came_from_is_the_one_it_is_written_as(
         {"hidden_size": "18"},
         {"hidden_act": ["gelu"]},
         {"vocab_size": "x"},
+        {"vocab_size": 23.7},
         {"num_attention_heads": 0},
+        {"num_hidden_layers": True},
+        {"num_hidden_layers": 1_000_000},
         {"intermediate_size": [1]},
+        {"max_position_embeddings": 3_000_000_000_000},
+        {"layer_norm_eps": 10**400},
+        {"layer_norm_eps": float("nan")},
+        {"hidden_dropout_prob": 7},
+        {"tie_word_embeddings": "no"},
+        {"pad_token_id": "x"},
+        {"pad_token_id": 1.5},
+        {"pad_token_id": 23},
+        {"pad_token_id": -1},
         {"architectures": 5},
         {"model_type": ["bert"]},
         {"quantization_config": {}},
     ],
+    ids=repr,
 )
 def test_settings_of_the_wrong_type(folder: Path, settings: dict[str, Any]) -> None:
     settle(folder, **settings)
     assert refusal(folder).startswith("config.json ")
+
+
+def test_sizes_are_compared_before_a_model_of_that_size_is_made(folder: Path) -> None:
+    settle(folder, num_hidden_layers=9_999)
+    assert re.fullmatch(
+        r"config.json says that there are 9999 layers, but the folder has \d+ tensors\.",
+        refusal(folder),
+    )
+    settle(folder, num_hidden_layers=2, hidden_size=3 * 2**28)
+    assert "bert.embeddings.word_embeddings.weight has shape (23, 18) there" in refusal(folder)
+    settle(folder, hidden_size=18, intermediate_size=2**31 - 1)
+    assert "has shape (29, 18) there, and (2147483647, 18) here" in refusal(folder)
+    with pytest.raises(CheckpointError, match=r"has shape \(29, 18\) there"):
+        SequenceClassification(vocabulary=VOCABULARY, init_from=str(folder))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["no", "yes"],
+        {"0": "no", "1": 5},
+        {"0": "no", "2": "yes"},
+        {"0": "no", "1": "no"},
+        {"no": 0, "yes": 1},
+    ],
+)
+def test_names_of_classes_that_are_none(tmp_path: Path, names: Any) -> None:
+    task = SequenceClassification("first", True, vocabulary=VOCABULARY, backbone=BERT)
+    folder = folder_of(task, tmp_path)
+    settle(folder, id2label=names)
+    assert re.fullmatch(r"config.json must have .* as id2label, but has .*\.", refusal(folder))
+    settle(folder, id2label={"0": "score"})
+    assert refusal(folder).startswith("config.json has one label alone (num_labels 1), whose score")
+    settle(folder, id2label=None, classifier_dropout=7)
+    assert refusal(folder) == (
+        "config.json must have a number from 0 on and below 1 as classifier_dropout, but has 7."
+    )
+    settle(folder, classifier_dropout=None)
+    assert lightformer.load(folder).vocabulary.labels == ("LABEL_0", "LABEL_1")
+
+
+def test_what_changes_nothing_is_read(folder: Path) -> None:
+    settle(folder, quantization_config=None)
+    file = folder / "config.json"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    (folder / "generation_config.json").mkdir()
+    assert isinstance(lightformer.load(folder), MaskedLM)
+
+
+def test_a_bare_encoder_without_a_pooler(tmp_path: Path) -> None:
+    task = Encoder("first", True, vocabulary=VOCABULARY, backbone=BERT)
+    folder = folder_of(task, tmp_path)
+    change(folder, without("pooler.dense.weight", "pooler.dense.bias"))
+    read = lightformer.load(folder)
+    assert isinstance(read, Encoder)
+    assert read.pooler.dense is None
+    ids = torch.randint(4, 23, (2, 11))
+    assert read(ids).equal(task.eval()(ids))
+
+
+def test_a_head_that_is_not_known_is_left_where_one_starts(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(folder, lambda state: {**state, "qa_outputs.weight": torch.zeros(2, 18)})
+    settle(folder, architectures=["BertForQuestionAnswering"])
+    assert refusal(folder).startswith(
+        "config.json is of the class BertForQuestionAnswering, and lightformer reads BertModel, "
+    )
+    with caplog.at_level("INFO"):
+        task = SequenceClassification(vocabulary=VOCABULARY, init_from=str(folder))
+    token = load_file(folder / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    assert task.backbone.embeddings.token.weight.equal(token)
+    left = next(line for line in caplog.messages if line.startswith("left over there: "))
+    assert "qa_outputs.weight" in left
+
+
+@pytest.mark.parametrize("embedding_size", [None, 18])
+@torch.no_grad()
+def test_embeddings_as_wide_as_the_hidden_states(
+    tmp_path: Path, embedding_size: int | None
+) -> None:
+    """ALBERT has a linear map behind them all the same."""
+    shared = replace(BERT, num_layer_groups=1, embedding_size=embedding_size)
+    task = MaskedLM(vocabulary=VOCABULARY, backbone=shared)
+    folder = folder_of(task, tmp_path)
+    name = "albert.encoder.embedding_hidden_mapping_in"
+    assert load_file(folder / "model.safetensors")[f"{name}.weight"].equal(torch.eye(18))
+    ids = torch.randint(4, 23, (2, 11))
+    assert lightformer.load(folder)(ids).equal(task.eval()(ids))
+    change(folder, lambda state: {**state, f"{name}.bias": torch.ones(18)})
+    assert refusal(folder) == (
+        f"FOLDER has a {name}.bias that changes the embeddings, and lightformer has such a map only where "
+        "embedding_size is another than hidden_size."
+    )
+
+
+def test_tensors_that_a_class_needs(tmp_path: Path) -> None:
+    """What would be filled at random is refused, whatever the settings say."""
+    file = checkpoint(MaskedLM(vocabulary=VOCABULARY, backbone=BERT), tmp_path / "a.ckpt")
+    content = torch.load(file, weights_only=True)
+    del content["state_dict"]["backbone.blocks.1.attention.query.weight"]
+    AtomicCheckpointIO().save_checkpoint(content, file)
+    with pytest.raises(CheckpointError, match=f"needs tensors that this model has not: {QUERY}"):
+        export_hf(file, tmp_path / "out")
 
 
 def test_tensors_of_other_heads_are_left_where_they_are(folder: Path) -> None:
@@ -307,8 +424,18 @@ def test_files_that_are_no_such_files(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"")
     assert "pytorch_model.bin is a pickle, which may run code and is not opened" in refusal(folder)
     index = folder / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": "../../etc/passwd"}}))
-    assert refusal(folder).endswith("names ../../etc/passwd, which is not in the folder itself.")
+    for name in (
+        "../../etc/passwd.safetensors",
+        "..",
+        "",
+        "a/b.safetensors",
+        "m\0.safetensors",
+        "m.bin",
+    ):
+        index.write_text(json.dumps({"weight_map": {"a": name}}))
+        assert refusal(folder).endswith(
+            f"names {name!r}, which is no safetensors file in the folder itself."
+        )
     index.write_text(json.dumps({"weight_map": {"a": "model-00001.safetensors"}}))
     assert refusal(folder) == "FOLDER lacks model-00001.safetensors, which its index names."
     (folder / "config.json").write_text("{")

@@ -10,11 +10,17 @@ import pytest
 import torch
 
 import lightformer
-from tests.hf.measuring import BATCHES, difference, measure, of_scores, without_positions
-from tests.hf.page import PAGE
+from tests.hf.measuring import (
+    BATCHES,
+    MOST,
+    difference,
+    measure,
+    of_scores,
+    without_positions,
+)
+from tests.hf.page import LEFT, PAGE
 from tests.hf.theirs import CASES, all_cases, batch, theirs
 
-MOST = 1e-5
 GENERATE = all_cases("LMHeadModel", "ForCausalLM")
 FIRST_TOKEN = (
     *("bert-nsp", "bert-classes", "bert-pretraining", "albert-classes", "albert-pretraining"),
@@ -30,6 +36,18 @@ def test_scores_loss_and_every_gradient(case: str) -> None:
     for what in (found.scores, found.loss, found.gradients):
         assert set(what) == kinds
         assert max(what.values()) < MOST
+
+
+def unaided(case: str) -> bool | None:
+    """Whether theirs does not count padding on the left; None where it reads that as the first token."""
+    if case in FIRST_TOKEN:
+        return None
+    return case.startswith(("roberta", "xlm", "llama", "modernbert"))
+
+
+@pytest.mark.parametrize("case", all_cases())
+def test_padding_that_theirs_counts(case: str) -> None:
+    assert measure(case).unaided == unaided(case)
 
 
 @pytest.mark.parametrize("case", GENERATE)
@@ -48,7 +66,7 @@ def test_the_page_is_what_is_measured() -> None:
             assert re.fullmatch(r"0|[1-9]e-\d+", said)
             assert max(what.values()) <= max(10 * float(said), 1e-6)
         assert row[5:] == [
-            "-" if case in FIRST_TOKEN else "yes",
+            LEFT[unaided(case)],
             "same bits",
             "same" if case in GENERATE else "-",
         ]
@@ -88,6 +106,21 @@ def test_a_folder_of_transformers_4(tmp_path: Path) -> None:
             settings["rope_scaling"] = {k: v for k, v in rope.items() if k != "rope_theta"}
         (folder / "config.json").write_text(json.dumps(settings))
         assert of_scores(lightformer.load(folder), model, batch(model, "right")) < MOST
+
+
+@pytest.mark.parametrize("case", ["gpt2-classes", "llama-classes"])
+@torch.no_grad()
+def test_the_last_token_before_padding_that_no_mask_tells(case: str, tmp_path: Path) -> None:
+    ids = torch.tensor([[5, 6, 7, 8, 1, 1], [5, 9, 7, 8, 10, 11]])
+    model = theirs(case, pad_token_id=1)
+    model.save_pretrained(tmp_path / "pads")
+    task = lightformer.load(tmp_path / "pads")
+    assert difference(task(ids), model(ids).logits) < MOST
+    assert difference(task(ids[:1]), task(ids[:1, :4])) < MOST
+    model = theirs(case, pad_token_id=None)  # then it is a word as any other
+    model.save_pretrained(tmp_path / "none")
+    ids = torch.tensor([[5, 6, 7, 0]])
+    assert difference(lightformer.load(tmp_path / "none")(ids), model(ids).logits) < MOST
 
 
 @pytest.mark.parametrize("case", all_cases("ForMaskedLM"))

@@ -36,8 +36,9 @@ def test_the_same_bits_come_out(case: str, tmp_path: Path) -> None:
     assert folder.architecture == type(model).__name__
     assert measure(case).same_bits
     loader = getattr(transformers, f"AutoModel{auto(case)}")
-    again = loader.from_pretrained(target).eval()
-    given = batch(model, "right")
+    again, info = loader.from_pretrained(target, output_loading_info=True)
+    assert not any(info.values())
+    given = batch(again.eval(), "right")
     one, two = scores(model(**given)), scores(again(**given))
     assert all(one[name].equal(two[name]) for name in one)
     assert again.config.id2label == model.config.id2label

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Inner
 from tokenizers import models, pre_tokenizers, processors
 
 import lightformer
-from lightformer.errors import DataError
+from lightformer.errors import CheckpointError
 from lightformer.exchange import export_hf, import_hf
 from lightformer.generation import Sampling
 from lightformer.tasks import CausalLM, Encoder
@@ -97,7 +97,7 @@ def test_each_file_is_asked(tmp_path: Path, file: str, said: dict[str, Any]) -> 
         assert (named.mask_id, named.pad_id, named.eos_id) == (7, 4, 9)
 
 
-@pytest.mark.parametrize("said", [[1], "w7", {"cls_token": 5.0}, {"cls_token": "?"}])
+@pytest.mark.parametrize("said", [{"cls_token": 5.0}, {"cls_token": "?"}])
 def test_what_makes_no_sense_says_nothing(tmp_path: Path, said: Any) -> None:
     write_tokenizer(tmp_path, None)
     (tmp_path / "special_tokens_map.json").write_text(json.dumps(said))
@@ -115,13 +115,18 @@ def test_a_tokenizer_may_say_that_it_has_no_such_token(tmp_path: Path) -> None:
     assert (known.cls_id, known.sep_id) == (None, None)  # what a model begins with frames nothing
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "file", ["generation_config.json", "special_tokens_map.json", "tokenizer_config.json"]
+)
+def test_a_broken_file_is_named(tmp_path: Path, file: str) -> None:
     write_tokenizer(tmp_path)
-    (tmp_path / "special_tokens_map.json").write_text("{")
-    with pytest.raises(
-        DataError, match=r"special_tokens_map.json is broken JSON: .*; mend it, or take it away"
+    for text, reason in (
+        ("{", "is broken JSON: .*"),
+        ("[1]", "must be a JSON object, but is list"),
     ):
-        Tokenizer.from_file(tmp_path / "tokenizer.json")
+        (tmp_path / file).write_text(text)
+        with pytest.raises(CheckpointError, match=rf"{file} {reason}\."):
+            Tokenizer.from_file(tmp_path / "tokenizer.json")
 
 
 def test_a_checkpoint_keeps_what_only_the_folder_said(llama: Path, tmp_path: Path) -> None:
@@ -189,3 +194,30 @@ def test_a_row_is_framed_as_the_template_says(tmp_path: Path) -> None:
         task = lightformer.load(folder)
         assert task.vocabulary.framed(task.tokenizer.encode("w7 w8")) == row
         assert task.vocabulary.framed(task.tokenizer.encode("w7 w8 w9 w9"), len(row)) == row
+
+
+def test_a_frame_of_more_than_one_token_is_refused(tmp_path: Path) -> None:
+    folder = folder_of(Encoder("first", True, vocabulary=VOCABULARY, backbone=BERT), tmp_path)
+    for template, words in (
+        ("<s> <turn> $A </s>", "<s> <turn> in front of a text and </s>"),
+        ("$A <turn> </s>", "nothing in front of a text and <turn> </s>"),
+    ):
+        write_tokenizer(folder, template)
+        with pytest.raises(CheckpointError) as caught:
+            lightformer.load(folder)
+        assert str(caught.value) == (
+            f"{folder}/tokenizer.json puts {words} behind it, and lightformer one token at most on each side."
+        )
+
+
+def test_a_tokenizer_that_drops_most_letters(tmp_path: Path) -> None:
+    folder = folder_of(Encoder("first", True, vocabulary=VOCABULARY, backbone=BERT), tmp_path)
+    inner = Inner(models.BPE({"G": 0, "C": 1, "A": 2, "<end>": 3, "<begin>": 4}, []))
+    inner.add_special_tokens(["<begin>", "<end>"])
+    inner.post_processor = processors.TemplateProcessing(
+        single="<begin> $A <end>", special_tokens=[("<begin>", 4), ("<end>", 3)]
+    )
+    inner.save(str(folder / "tokenizer.json"))
+    task = lightformer.load(folder)
+    assert task.vocabulary.framed(task.tokenizer.encode("GAC")) == inner.encode("GAC").ids
+    assert inner.encode("a b").ids == [4, 3]

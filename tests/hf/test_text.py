@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, processors
 
 import lightformer
 from lightformer.exchange import export_hf, import_hf
 from lightformer.tasks import CausalLM, Encoder, SequenceClassification
+from tests.hf.test_folders import BERT, VOCABULARY
+from tests.hf.test_folders import folder_of as out_of
 from tests.hf.test_special_tokens import WORDS, write_tokenizer
 from tests.hf.theirs import theirs, transformers
 
@@ -86,6 +89,89 @@ def test_a_text_is_classified_alike(case: str, template: str | None, tmp_path: P
     assert task.classify([""])[0]["label"] in task.vocabulary.labels
 
 
+def encoded(folder: Path) -> dict[str, Any]:
+    """All that their tokenizer makes of texts and pairs of texts, padded."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    alone = tokenizer(["w7 w8 w9", "w9"], padding=True)
+    pairs = tokenizer(["w7 w8", "w9"], ["w10 w11 w12", "w13"], padding="max_length", max_length=11)
+    names = ("model_max_length", "padding_side", "chat_template", "special_tokens_map")
+    said = {name: getattr(tokenizer, name) for name in names}
+    return {"alone": dict(alone), "pairs": dict(pairs), **said}
+
+
+FRAMES = {
+    "bert": ("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", "BertTokenizer"),
+    "albert": ("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", None),
+    "roberta": ("<s> $A </s>", "<s> $A </s> </s> $B </s>", "RobertaTokenizer"),
+    "gpt2": (None, None, "GPT2Tokenizer"),
+    "llama": ("<s> $A", "<s> $A $B:1", "LlamaTokenizer"),
+    "modernbert": ("<s> $A </s>", "<s> $A </s> $B </s>", None),
+}
+
+
+@pytest.mark.parametrize("case", FRAMES)
+def test_a_tokenizer_says_after_what_it_said_before(case: str, tmp_path: Path) -> None:
+    single, double, name = FRAMES[case]
+    folder = folder_of(theirs(case), tmp_path / "in", single)
+    if double is not None:
+        inner = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        inner.post_processor = processors.TemplateProcessing(
+            single=single, pair=double, special_tokens=[("<s>", 2), ("</s>", 0)]
+        )
+        inner.save(str(folder / "tokenizer.json"))
+    types = ["token_type_ids"] if case in ("bert", "albert") else []
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_input_names": ["input_ids", *types, "attention_mask"],
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "pad_token": "<blank>",
+        "padding_side": "left",
+        "chat_template": "{{ messages }}",
+        "model_max_length": 19,
+    }
+    own_class = {"tokenizer_class": name, "pad_token": "<blank>"}
+    for number, said in enumerate([about] if name is None else [about, own_class]):
+        (folder / "tokenizer_config.json").write_text(json.dumps(said))
+        (folder / "special_tokens_map.json").write_text(json.dumps({"unk_token": "<blank>"}))
+        place = tmp_path / str(number)
+        import_hf(folder, place / "ours")
+        export_hf(place / "ours" / "model.ckpt", place / "out")
+        before, after = encoded(folder), encoded(place / "out")
+        assert before == after
+        if said is about:
+            assert set(before["pairs"]) == set(about["model_input_names"])
+            assert any(map(any, before["pairs"].get("token_type_ids", ()))) == bool(types)
+
+
+def test_a_chat_template_in_a_file_of_its_own(tmp_path: Path) -> None:
+    folder = folder_of(theirs("llama-clm-grouped"), tmp_path / "in", "<s> $A")
+    (folder / "chat_template.jinja").write_text("{{ bos_token }}{{ messages[0]['content'] }}")
+    import_hf(folder, tmp_path / "ours")
+    export_hf(tmp_path / "ours" / "model.ckpt", tmp_path / "out")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    said = [{"role": "user", "content": "w7"}]
+    assert tokenizer.apply_chat_template(said, tokenize=False) == "<s>w7"
+
+
+@torch.no_grad()
+def test_a_model_of_ones_own_reads_alike_in_transformers(tmp_path: Path) -> None:
+    task = SequenceClassification("first", True, vocabulary=VOCABULARY, backbone=BERT)
+    texts = ["w7 w8 w9", "w9 w9 w7"]
+    write_tokenizer(tmp_path, None, ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", *WORDS[5:]])
+    task.tokenizer = lightformer.tokenizer.Tokenizer.from_file(tmp_path / "tokenizer.json")
+    out = out_of(task.eval(), tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    assert tokenizer.model_max_length == 17
+    pair = tokenizer(["w7", "w8 w9"], ["w9 w9", "w7"], padding=True)
+    assert pair["input_ids"] == [[1, 7, 2, 9, 9, 2], [1, 8, 9, 2, 7, 2]]
+    assert pair["token_type_ids"] == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1]]
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(out)
+    shares = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(dim=-1)
+    found = [[*row["probabilities"].values()] for row in task.classify(texts)]
+    torch.testing.assert_close(torch.tensor(found), shares, rtol=1e-5, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def real() -> Path:
     """The folder of a real encoder of 22 million parameters."""
@@ -128,4 +214,8 @@ def test_a_real_encoder_comes_out_as_it_went_in(real: Path, tmp_path: Path) -> N
     assert before.keys() == after.keys()
     assert [name for name in before if not before[name].equal(after[name])] == []
     one, two = (transformers.AutoTokenizer.from_pretrained(p) for p in (real, tmp_path / "out"))
-    assert one(SENTENCES)["input_ids"] == two(SENTENCES)["input_ids"]
+    backwards = SENTENCES[::-1]
+    assert dict(one(SENTENCES, backwards, padding=True)) == dict(
+        two(SENTENCES, backwards, padding=True)
+    )
+    assert {one.model_max_length, two.model_max_length} == {512}

@@ -163,7 +163,7 @@ def batch(model: Any, side: str, length: int = 13) -> dict[str, Tensor]:
 def scores(output: Any) -> dict[str, Tensor]:
     """Returns what a model of theirs says, by our names."""
     named = {"last_hidden_state": "states", "prediction_logits": "tokens", "logits": "logits"}
-    named |= {"seq_relationship_logits": "pair", "sop_logits": "pair"}
+    named |= {"seq_relationship_logits": "pair", "sop_logits": "pair", "pooler_output": "pooled"}
     return {named[key]: value for key, value in output.items() if key in named}
 
 

@@ -73,19 +73,26 @@ def test_only_the_adapter_and_the_heads_move(pretrained: Path) -> None:
     assert sum(len(group["params"]) for group in groups) == len(own)
 
 
-def test_freeze_goes_with_an_adapter() -> None:
-    model = task(adapter=LORA, freeze=["pooler.*", "*.blocks.0.*"])
-    own = {n for n, p in model.named_parameters() if p.requires_grad}
-    assert own == {
+@pytest.mark.parametrize("patterns", [["pooler.*", "backbone.*"], ["pooler.*", "*.blocks.0.*"]])
+def test_an_adapter_learns_beside_what_is_frozen(patterns: list[str]) -> None:
+    model = task(adapter=LORA, freeze=patterns)
+    before = state(model)
+    assert moved(state(fit(model)), before) == {
         *(
             f"backbone.blocks.{i}.{name}.adapter.{part}"
-            for i in (1, 2)
+            for i in (0, 1, 2)
             for name in ("attention.query", "feedforward.output")
             for part in ("down", "up")
         ),
         "classifier.weight",
         "classifier.bias",
     }
+
+
+def test_an_adapter_may_learn_alone() -> None:
+    own = {n for n, p in task(adapter=LORA, freeze=["*"]).named_parameters() if p.requires_grad}
+    assert len(own) == 2 * 2 * 3
+    assert all(".adapter." in name for name in own)
 
 
 def test_a_checkpoint_loads_as_it_was(tuned: Path) -> None:
@@ -195,6 +202,14 @@ def test_dropout_is_for_training_alone() -> None:
             "targets has 'blocks.0.attention.query', which matches no linear map. Did you mean "
             "'*.blocks.0.attention.query'",
         ),
+        (
+            {"targets": ()},
+            "targets must name linear maps to add to, but is empty; leave it out for the default, or leave the "
+            "adapter out.",
+        ),
+        ({"rank": 1.5}, "adapter.rank must be a whole number, but is 1.5."),
+        ({"rank": "8"}, "adapter.rank must be a whole number, but is '8'."),
+        ({"targets": "*.query"}, "adapter.targets must be a list, but is '*.query'."),
         ({"rank": 0}, "rank must be above 0, but is 0."),
         ({"alpha": -1.0}, "alpha must be above 0, but is -1.0."),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, but is 1.0."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from lightformer.plain import from_plain
 from lightformer.tasks import (
     BertPretraining,
     CausalLM,
+    Encoder,
     MaskedLM,
     NextSentencePrediction,
     SequenceClassification,
@@ -431,6 +433,45 @@ def test_a_causal_model_must_be_causal() -> None:
     )
     assert made(CausalLM).backbone.is_causal
     assert not made(MaskedLM).backbone.is_causal
+
+
+@pytest.mark.parametrize("cls", [BertPretraining, NextSentencePrediction, SequenceClassification])
+def test_a_first_position_that_sees_nothing_else_is_not_read(cls: type[Task]) -> None:
+    sentence = (
+        "pooling must be last or mean where the backbone is causal, as its first position sees nothing but itself, "
+        "but is first; set pooling to last or mean, or backbone.is_causal to false."
+    )
+    causal = replace(SIZES, is_causal=True)
+    assert said(cls, vocabulary=WORDS, backbone=causal, pooling="first") == sentence
+    made(cls, pooling="first", backbone=replace(SIZES, is_causal=False))
+    for pooling in ("last", "mean"):
+        made(cls, pooling=pooling, backbone=causal)
+    encoder = made(Encoder, backbone=causal)
+    encoder.tokenizer = Letters()
+    assert said(encoder.embed, ["abc"], pooling="first") == sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"freeze": [3]}, "freeze[0] must be text, but is 3."),
+        ({"freeze": "backbone.*"}, "freeze must be a list, but is 'backbone.*'."),
+        ({"layer_lr_decay": "x"}, "layer_lr_decay must be a number, but is 'x'."),
+        ({"layer_lr_decay": None}, "layer_lr_decay must be a number, but is None."),
+        (
+            {"backbone": {"hidden_size": "18"}},
+            "backbone.hidden_size must be a whole number, but is '18'.",
+        ),
+        ({"backbone": {"dropout": "0"}}, "backbone.dropout must be a number, but is '0'."),
+        ({"backbone": 5}, "backbone must be a mapping, but is 5."),
+        ({"vocabulary": None}, "vocabulary must be a mapping, but is None."),
+        ({"init_from": 5}, "init_from must be text, but is 5."),
+        ({"optimizer": optimizer.adamw(lr="1")}, "optimizer.lr must be a number, but is '1'."),
+    ],
+    ids=str,
+)
+def test_options_of_another_type(options: dict[str, Any], sentence: str) -> None:
+    assert said(SequenceClassification, **{"vocabulary": WORDS, **options}) == sentence
 
 
 def test_text_needs_a_tokenizer() -> None:

@@ -15,7 +15,7 @@ embeddings.word_embeddings.weight        embeddings.token.weight
 embeddings.position_embeddings.weight    positions.0.embedding.weight
 embeddings.token_type_embeddings.weight  embeddings.segment.weight
 embeddings.LayerNorm.*                   embeddings.norm.*
-encoder.embedding_hidden_mapping_in.*    embeddings.projection.*
+encoder.embedding_hidden_mapping_in.*    embeddings.projection.*  widens
 encoder.albert_layer_groups.{}.albert_layers.0.attention.query.*      blocks.{}.attention.query.*
 encoder.albert_layer_groups.{}.albert_layers.0.attention.key.*        blocks.{}.attention.key.*
 encoder.albert_layer_groups.{}.albert_layers.0.attention.value.*      blocks.{}.attention.value.*
@@ -39,8 +39,8 @@ def backbone(settings: Settings) -> BackboneConfig:
     settings.only(inner_group_num=1)
     return replace(
         bert.backbone(settings),
-        embedding_size=settings["embedding_size"],
-        num_layer_groups=settings["num_hidden_groups"],
+        embedding_size=settings.whole("embedding_size"),
+        num_layer_groups=settings.whole("num_hidden_groups"),
     )
 
 
@@ -53,7 +53,7 @@ def settings(config: BackboneConfig) -> dict[str, Any]:
 
 
 def _classifier_options(settings: Settings) -> dict[str, Any]:
-    dropout = settings["classifier_dropout_prob"]
+    dropout = settings.share("classifier_dropout_prob")
     return {"pooling": "first", "pooler": True, "classifier_dropout": dropout}
 
 

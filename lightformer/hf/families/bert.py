@@ -8,7 +8,7 @@ from lightformer import attention, block, feedforward, norm, position
 from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import CheckpointError
 from lightformer.hf.family import Family, Head
-from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
+from lightformer.hf.settings import MOST_LAYERS, THEIR_ACTIVATIONS, Settings, activation
 
 NAMES = """
 embeddings.word_embeddings.weight         embeddings.token.weight
@@ -48,25 +48,25 @@ DEFAULTS = {
 def backbone(settings: Settings, *, offset: int = 0) -> BackboneConfig:
     """Returns our settings; `offset` is the number of position vectors before the first that is used."""
     settings.only(position_embedding_type="absolute", is_decoder=False, add_cross_attention=False)
-    if settings["type_vocab_size"] < 1:
+    if settings["type_vocab_size"] == 0:
         raise CheckpointError(
-            f"{settings.where} has type_vocab_size {settings['type_vocab_size']}, but each token of such a model has a "
+            f"{settings.where} has type_vocab_size 0, but each token of such a model has a "
             "type: type_vocab_size (num_segments in lightformer) must be at least 1."
         )
     return BackboneConfig(
-        hidden_size=settings["hidden_size"],
-        num_layers=settings["num_hidden_layers"],
-        num_heads=settings["num_attention_heads"],
-        intermediate_size=settings["intermediate_size"],
-        max_seq_len=settings["max_position_embeddings"] - offset,
-        num_segments=settings["type_vocab_size"],
+        hidden_size=settings.whole("hidden_size"),
+        num_layers=settings.whole("num_hidden_layers", most=MOST_LAYERS),
+        num_heads=settings.whole("num_attention_heads"),
+        intermediate_size=settings.whole("intermediate_size"),
+        max_seq_len=settings.whole("max_position_embeddings") - offset,
+        num_segments=settings.whole("type_vocab_size"),
         is_causal=False,
-        dropout=settings["hidden_dropout_prob"],
+        dropout=settings.share("hidden_dropout_prob"),
         norm_embeddings=True,
-        attention=attention.mha(dropout=settings["attention_probs_dropout_prob"]),
+        attention=attention.mha(dropout=settings.share("attention_probs_dropout_prob")),
         position=position.learned(offset=offset),
         feedforward=feedforward.mlp(activation=activation(settings, "hidden_act")),
-        norm=norm.layer_norm(eps=settings["layer_norm_eps"]),
+        norm=norm.layer_norm(eps=settings.number("layer_norm_eps")),
         block=block.post_norm(),
     )
 
@@ -90,7 +90,7 @@ def settings(config: BackboneConfig) -> dict[str, Any]:
 
 
 def lm_options(settings: Settings) -> dict[str, Any]:
-    tied = settings["tie_word_embeddings"]
+    tied = settings.flag("tie_word_embeddings")
     return {"tied": tied, "head_activation": activation(settings, "hidden_act")}
 
 
@@ -99,7 +99,7 @@ def lm_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def classifier_options(settings: Settings) -> dict[str, Any]:
-    dropout = settings.get("classifier_dropout", settings["hidden_dropout_prob"])
+    dropout = settings.share("classifier_dropout", settings.share("hidden_dropout_prob"))
     return {"pooling": "first", "pooler": True, "classifier_dropout": dropout}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lightformer import attention, block, feedforward, norm, position
 from lightformer.backbone_config import BackboneConfig
 from lightformer.hf.family import Family, causal_heads
-from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
+from lightformer.hf.settings import MOST_LAYERS, THEIR_ACTIVATIONS, Settings, activation
 
 NAMES = """
 wte.weight           embeddings.token.weight
@@ -27,20 +27,20 @@ def backbone(settings: Settings) -> BackboneConfig:
         add_cross_attention=False,
         scale_attn_weights=True,
         scale_attn_by_inverse_layer_idx=False,
-        embd_pdrop=settings["resid_pdrop"],
+        embd_pdrop=settings.share("resid_pdrop"),
     )
     return BackboneConfig(
-        hidden_size=settings["n_embd"],
-        num_layers=settings["n_layer"],
-        num_heads=settings["n_head"],
-        intermediate_size=settings.get("n_inner", 4 * settings["n_embd"]),
-        max_seq_len=settings["n_positions"],
+        hidden_size=settings.whole("n_embd"),
+        num_layers=settings.whole("n_layer", most=MOST_LAYERS),
+        num_heads=settings.whole("n_head"),
+        intermediate_size=settings.whole("n_inner", 4 * settings.whole("n_embd")),
+        max_seq_len=settings.whole("n_positions"),
         is_causal=True,
-        dropout=settings["resid_pdrop"],
-        attention=attention.mha(dropout=settings["attn_pdrop"]),
+        dropout=settings.share("resid_pdrop"),
+        attention=attention.mha(dropout=settings.share("attn_pdrop")),
         position=position.learned(),
         feedforward=feedforward.mlp(activation=activation(settings, "activation_function")),
-        norm=norm.layer_norm(eps=settings["layer_norm_epsilon"]),
+        norm=norm.layer_norm(eps=settings.number("layer_norm_epsilon")),
         block=block.pre_norm(),
     )
 

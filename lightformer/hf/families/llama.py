@@ -8,7 +8,7 @@ from lightformer import attention, block, feedforward, norm
 from lightformer.backbone_config import BackboneConfig
 from lightformer.hf.family import Family, causal_heads
 from lightformer.hf.rope import read_rope, write_rope
-from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
+from lightformer.hf.settings import MOST_LAYERS, THEIR_ACTIVATIONS, Settings, activation
 
 NAMES = """
 embed_tokens.weight                  embeddings.token.weight
@@ -27,26 +27,26 @@ norm.*                               norm.*
 
 def backbone(settings: Settings) -> BackboneConfig:
     settings.only(pretraining_tp=1)
-    heads = settings["num_attention_heads"]
-    rope = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    heads = settings.whole("num_attention_heads")
+    rope = settings.table("rope_parameters") or settings.table("rope_scaling")
     return BackboneConfig(
-        hidden_size=settings["hidden_size"],
-        num_layers=settings["num_hidden_layers"],
+        hidden_size=settings.whole("hidden_size"),
+        num_layers=settings.whole("num_hidden_layers", most=MOST_LAYERS),
         num_heads=heads,
-        head_dim=settings.get("head_dim", settings["hidden_size"] // heads),
-        intermediate_size=settings["intermediate_size"],
-        max_seq_len=settings["max_position_embeddings"],
+        head_dim=settings.whole("head_dim", settings.whole("hidden_size") // heads),
+        intermediate_size=settings.whole("intermediate_size"),
+        max_seq_len=settings.whole("max_position_embeddings"),
         is_causal=True,
         attention=attention.gqa(
-            num_kv_heads=settings.get("num_key_value_heads", heads),
-            bias=settings["attention_bias"],
-            dropout=settings["attention_dropout"],
+            num_kv_heads=settings.whole("num_key_value_heads", heads),
+            bias=settings.flag("attention_bias"),
+            dropout=settings.share("attention_dropout"),
         ),
         position=read_rope(rope, settings["rope_theta"], settings.where),
         feedforward=feedforward.gated(
-            activation=activation(settings, "hidden_act"), bias=settings["mlp_bias"]
+            activation=activation(settings, "hidden_act"), bias=settings.flag("mlp_bias")
         ),
-        norm=norm.rms_norm(eps=settings["rms_norm_eps"]),
+        norm=norm.rms_norm(eps=settings.number("rms_norm_eps")),
         block=block.pre_norm(),
     )
 

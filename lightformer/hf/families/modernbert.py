@@ -9,12 +9,12 @@ from lightformer.backbone_config import BackboneConfig, LayerPattern
 from lightformer.errors import CheckpointError
 from lightformer.hf.family import Family, Head
 from lightformer.hf.rope import read_rope, write_rope
-from lightformer.hf.settings import THEIR_ACTIVATIONS, Settings, activation
+from lightformer.hf.settings import MOST_LAYERS, THEIR_ACTIVATIONS, Settings, activation
 
 NAMES = """
 embeddings.tok_embeddings.weight  embeddings.token.weight
 embeddings.norm.*                 embeddings.norm.*
-layers.{}.attn_norm.*             blocks.{}.attention_norm.*
+layers.{}.attn_norm.*             blocks.{}.attention_norm.*  maybe
 layers.{}.attn.Wqkv.*             blocks.{}.attention.query.* + blocks.{}.attention.key.* + blocks.{}.attention.value.*
 layers.{}.attn.Wo.*               blocks.{}.attention.output.*
 layers.{}.mlp_norm.*              blocks.{}.feedforward_norm.*
@@ -41,29 +41,29 @@ def backbone(settings: Settings) -> BackboneConfig:
     settings.only(
         embedding_dropout=0.0, attention_dropout=0.0
     )  # each where lightformer has none by itself
-    options = {"bias": settings["attention_bias"]}
-    rope = settings.get("rope_parameters", {})
+    options = {"bias": settings.flag("attention_bias")}
+    rope = Settings(settings.table("rope_parameters"), {}, settings.where)
     kinds = {
         GLOBAL: LayerPattern(
             attention=attention.mha(**options),
-            position=read_rope(
-                rope.get(GLOBAL) or {}, settings["global_rope_theta"], settings.where
-            ),
+            position=read_rope(rope.table(GLOBAL), settings["global_rope_theta"], settings.where),
         ),
         LOCAL: LayerPattern(
-            attention=attention.sliding_window(window=settings["local_attention"] // 2, **options),
-            position=read_rope(rope.get(LOCAL) or {}, settings["local_rope_theta"], settings.where),
+            attention=attention.sliding_window(
+                window=settings.whole("local_attention") // 2, **options
+            ),
+            position=read_rope(rope.table(LOCAL), settings["local_rope_theta"], settings.where),
         ),
     }
     whole = kinds[GLOBAL]
     assert whole.attention is not None
     assert whole.position is not None
     return BackboneConfig(
-        hidden_size=settings["hidden_size"],
-        num_layers=settings["num_hidden_layers"],
-        num_heads=settings["num_attention_heads"],
-        intermediate_size=settings["intermediate_size"],
-        max_seq_len=settings["max_position_embeddings"],
+        hidden_size=settings.whole("hidden_size"),
+        num_layers=settings.whole("num_hidden_layers", most=MOST_LAYERS),
+        num_heads=settings.whole("num_attention_heads"),
+        intermediate_size=settings.whole("intermediate_size"),
+        max_seq_len=settings.whole("max_position_embeddings"),
         is_causal=False,
         norm_embeddings=True,
         attention=whole.attention,
@@ -71,22 +71,29 @@ def backbone(settings: Settings) -> BackboneConfig:
         pattern=[kinds[kind] for kind in _period(_layer_types(settings))],
         feedforward=feedforward.gated(
             activation=activation(settings, "hidden_activation"),
-            bias=settings["mlp_bias"],
-            dropout=settings["mlp_dropout"],
+            bias=settings.flag("mlp_bias"),
+            dropout=settings.share("mlp_dropout"),
         ),
-        norm=norm.layer_norm(eps=settings["norm_eps"], bias=settings["norm_bias"]),
+        norm=norm.layer_norm(eps=settings.number("norm_eps"), bias=settings.flag("norm_bias")),
         block=block.pre_norm(first_norm=False),
     )
 
 
 def _layer_types(settings: Settings) -> list[str]:
-    every, layers = settings["global_attn_every_n_layers"], settings["num_hidden_layers"]
+    every, layers = (
+        settings.whole("global_attn_every_n_layers"),
+        settings.whole("num_hidden_layers", most=MOST_LAYERS),
+    )
     found = settings.get("layer_types", [LOCAL if i % every else GLOBAL for i in range(layers)])
-    if len(found) != layers or set(found) - {GLOBAL, LOCAL}:
+    if (
+        not isinstance(found, list)
+        or len(found) != layers
+        or any(k not in (GLOBAL, LOCAL) for k in found)
+    ):
         raise CheckpointError(
             f"{settings.where} must have {layers} layer_types, each {GLOBAL} or {LOCAL}, but has {found}."
         )
-    return list(found)
+    return found
 
 
 def _period(kinds: list[str]) -> list[str]:
@@ -134,9 +141,9 @@ def settings(config: BackboneConfig) -> dict[str, Any]:
 def _head_options(settings: Settings) -> dict[str, Any]:
     settings.only(decoder_bias=True)
     return {
-        "tied": settings["tie_word_embeddings"],
+        "tied": settings.flag("tie_word_embeddings"),
         "head_activation": activation(settings, "classifier_activation"),
-        "head_bias": settings["classifier_bias"],
+        "head_bias": settings.flag("classifier_bias"),
     }
 
 
@@ -150,12 +157,12 @@ def _head_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 def _classifier_options(settings: Settings) -> dict[str, Any]:
     return {
-        "pooling": _POOLING[settings["classifier_pooling"]],
+        "pooling": settings.one_of("classifier_pooling", _POOLING),
         "pooler": True,
         "pooler_activation": activation(settings, "classifier_activation"),
-        "pooler_bias": settings["classifier_bias"],
+        "pooler_bias": settings.flag("classifier_bias"),
         "pooler_norm": True,
-        "classifier_dropout": settings["classifier_dropout"],
+        "classifier_dropout": settings.share("classifier_dropout"),
     }
 
 

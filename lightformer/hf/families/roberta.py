@@ -24,7 +24,7 @@ classifier.out_proj.*  classifier.*
 
 
 def backbone(settings: Settings) -> BackboneConfig:
-    return bert.backbone(settings, offset=settings["pad_token_id"] + 1)
+    return bert.backbone(settings, offset=settings.whole("pad_token_id", least=-1) + 1)
 
 
 def settings(config: BackboneConfig) -> dict[str, Any]:
@@ -47,7 +47,10 @@ FAMILY = Family(
         "RobertaForMaskedLM": Head(
             "MaskedLM",
             LM_HEAD,
-            lambda settings: {"tied": settings["tie_word_embeddings"], "head_activation": "gelu"},
+            lambda settings: {
+                "tied": settings.flag("tie_word_embeddings"),
+                "head_activation": "gelu",
+            },
             bert.lm_settings,
         ),
         "RobertaForSequenceClassification": Head(
