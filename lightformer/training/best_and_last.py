@@ -44,7 +44,9 @@ class BestAndLast(Checkpoint):
         if trainer.fit_loop._should_accumulate() or is_trial(trainer):
             return
         step = trainer.global_step
-        ends = step == trainer.max_steps  # afterwards the epoch counts as done, though some of it is left
+        ends = (
+            step == trainer.max_steps
+        )  # afterwards the epoch counts as done, though some of it is left
         if self._due or ends or (self.every_n_steps and step % self.every_n_steps == 0):
             self._save(trainer)
 
