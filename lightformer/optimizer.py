@@ -8,7 +8,8 @@ A part is a function or class, called with the parameters by name, that returns 
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,6 +26,25 @@ class OptimizerSpec(Spec, kind="optimizer", builds=torch.optim.Optimizer):
 
     @abstractmethod
     def __call__(self, parameters: NamedParameters, /) -> torch.optim.Optimizer: ...
+
+
+class GroupOptimizer(torch.optim.Optimizer, ABC):
+    """Base of the optimizers that step each group by itself."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            if held := [p for p in group["params"] if p.grad is not None]:
+                self.step_group(group, held)
+        return loss
+
+    @abstractmethod
+    def step_group(self, group: dict[str, Any], held: list[Tensor]) -> None:
+        """Changes in place those parameters of a group that have a gradient."""
 
 
 def decay_groups(parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:

@@ -143,7 +143,8 @@ def _local(folder: Path | str | None) -> Iterator[Source]:
     if folder is None or os.environ.get(SWITCH) == "0":
         return
     for path in sorted(Path(folder).glob("[!_]*.py")):
-        yield Source(path.as_posix(), str(path.resolve()), local=True)
+        if path.is_file():
+            yield Source(path.as_posix(), str(path.resolve()), local=True)
 
 
 def _named(name: str) -> Source:

@@ -90,10 +90,12 @@ def read_file(path: Path, name: str) -> Module:
     """Returns the module in a file.
 
     Raises:
-        PluginError: the file is not Python; the message names the line.
+        PluginError: the file is not Python, where the message names the line, or cannot be read.
     """
     try:
         return Module(name, path, ast.parse(path.read_bytes(), filename=str(path)))
+    except OSError as error:
+        raise PluginError(f"{path} cannot be read: {error.strerror}.") from error
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         said = error.msg if isinstance(error, SyntaxError) else str(error)

@@ -23,6 +23,7 @@ from lightformer.cli.command_line import CommandLine
 from lightformer.cli.document import Path_
 from lightformer.cli.options import DATA_COMMANDS, top_level
 from lightformer.errors import ConfigError, did_you_mean
+from lightformer.plain import WORDS
 
 TRUSTED = ("lightning", "torch")
 """Packages whose classes a config may name in full, beside those of the plugins."""
@@ -43,6 +44,10 @@ def check_part_options(kind: str, name: str, options: dict[str, Any], catalogue:
     Raises:
         ConfigError: an option is unknown, of the wrong type, or one that is needed is missing.
     """
+    if "name" in options:
+        raise ConfigError(
+            f"--options: {kind} {name!r} has no option 'name'; to try another part, write that in place of {name!r}."
+        )
     line = CommandLine("plugins check", places={("options",): "--options"})
     _Check(line, catalogue).choice(kind, {"name": name, **options}, ("options",), "")
 
@@ -193,7 +198,7 @@ class _Check:
 _CLASSES = ("callbacks", "logger", "plugins", "profiler", "strategy", "accelerator")
 """Options of the Trainer that a class may stand under."""
 
-_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+_WORDS = {kind.__name__: word for kind, word in WORDS.items()}
 
 
 def _fits(types: frozenset[str], value: Any) -> bool:

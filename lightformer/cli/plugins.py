@@ -89,9 +89,10 @@ COMMANDS = {
     ),
 }
 
-USAGE = """usage: lightformer plugins COMMAND ...
+HELP = {"--help", "-h"}
+USAGE = """usage: lightformer plugins {command}
 
-{commands}
+{about}
 
 options: --plugins MODULE_OR_FILE, --no-local-plugins
 """
@@ -99,15 +100,18 @@ options: --plugins MODULE_OR_FILE, --no-local-plugins
 
 def plugins(_command: str, arguments: list[str]) -> int:
     """Runs one of the commands."""
-    if not arguments or {"--help", "-h"} & set(arguments):
+    name = arguments[0] if arguments else "--help"
+    if name in HELP:
         rows = [f"  {name} {c.usage}\n      {c.does}" for name, c in COMMANDS.items()]
-        print(USAGE.format(commands="\n".join(rows)), end="")
+        print(USAGE.format(command="COMMAND ...", about="\n".join(rows)), end="")
         return 0
-    name = arguments[0]
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS, "Commands")
         raise ConfigError(f"There is no command `plugins {name}`.{hint}")
     command = COMMANDS[name]
+    if HELP & set(arguments):
+        print(USAGE.format(command=f"{name} {command.usage}", about=command.does), end="")
+        return 0
     request = _read(name, command, arguments[1:])
     module, _, function = command.function.partition(":")
     run: Callable[[Request], int] = getattr(importlib.import_module(module), function)
@@ -133,6 +137,8 @@ def _read(name: str, command: Command, arguments: list[str]) -> Request:
             value = value if equals else todo.pop(0)
             if word == "--plugins":
                 request.plugins += plugin_names(parse_value(value))
+            elif word.removeprefix("--") in request.options:
+                raise ConfigError(f"{word} is given twice; give it once.")
             else:
                 request.options[word.removeprefix("--")] = value
     if len(request.words) != command.words:

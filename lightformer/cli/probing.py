@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
-from lightformer.catalogue.index import read_catalogue
 from lightformer.cli.plugins import Request
-from lightformer.cli.proving import write_page
+from lightformer.cli.proving import load_named, page_of, write_page
 from lightformer.errors import ConfigError
-from lightformer.plugins import load_plugins
 
 
 def print_probe(request: Request) -> int:
     """Probes each position and each attention, or those that were asked for."""
     steps = _whole_number(request.options["steps"]) if "steps" in request.options else None
-    catalogue = read_catalogue(request.plugins, request.folder)
-    only: dict[str, list[str] | None] = {"attention": None, "position": None}
-    for kind in only:
-        if kind in request.options:
-            only[kind] = named = request.options[kind].split(",")
-            for name in named if not catalogue.dynamic else ():
-                catalogue.find(kind, name)  # a slip of the pen is answered before torch is imported
-    load_plugins(request.plugins, request.folder)
+    page = page_of(request)
+    attentions, positions = load_named(request, "attention", "position")
 
     from lightformer.testing.probe import STEPS
     from lightformer.testing.probe_sheet import Entry, ProbeSheet, pairs_of, survey
 
     steps = STEPS if steps is None else steps
-    pairs, entries = pairs_of(only["attention"], only["position"]), list[Entry]()
+    pairs, entries = pairs_of(attentions, positions), list[Entry]()
     for entry in survey(
         pairs,
         steps=steps,
@@ -42,8 +33,8 @@ def print_probe(request: Request) -> int:
         print(f"{place}: {entry.attention}, {entry.position}", file=sys.stderr, flush=True)
     sheet = ProbeSheet(entries, steps=steps)
     print(sheet)
-    if file := request.options.get("markdown"):
-        write_page(Path(file), sheet.markdown())
+    if page is not None:
+        write_page(page, sheet.markdown())
     return 0
 
 

@@ -48,47 +48,70 @@ def check_part(request: Request) -> int:
 
 
 def print_matrix(request: Request) -> int:
-    """Tries every attention with every position and wiring, or those that were asked for."""
-    catalogue = read_catalogue(request.plugins, request.folder)
-    only: dict[str, list[str] | None] = {}
-    for kind in ("attention", "position", "block"):
-        asked = request.options.get(kind)
-        only[kind] = None if asked is None else asked.split(",")
-        for name in (only[kind] or ()) if not catalogue.dynamic else ():
-            catalogue.find(kind, name)
-    load_plugins(request.plugins, request.folder)
+    """Tries every attention with every position and wiring, or those that were asked for, in all their forms."""
+    page = page_of(request)
+    attentions, positions, blocks = load_named(request, "attention", "position", "block")
 
-    from lightformer.testing.matrix import forms_of, matrix
+    from lightformer.testing.forms import forms_of
+    from lightformer.testing.matrix import matrix
     from lightformer.testing.sheet import Sheet
 
-    positions = forms_of("position", only["position"])
-    if only["position"] is None:  # the first form of each stands for all
-        positions = list({name: (name, options) for name, options in reversed(positions)}.values())[
-            ::-1
-        ]
     cells = matrix(
-        forms_of("attention", only["attention"]),
-        positions,
-        forms_of("block", only["block"]),
+        forms_of("attention", attentions),
+        forms_of("position", positions),
+        forms_of("block", blocks),
         processes=min(8, os.cpu_count() or 1),
         plugins=request.plugins,
         folder=request.folder,
     )
     sheet = Sheet(cells)
     print(sheet)
-    if file := request.options.get("markdown"):
-        write_page(Path(file), sheet.markdown())
+    if page is not None:
+        write_page(page, sheet.markdown())
     return 1 if sheet.counts["broken"] else 0
 
 
-def write_page(path: Path, text: str) -> None:
-    """Writes a page that was asked for.
+def load_named(request: Request, *kinds: str) -> list[list[str] | None]:
+    """Loads all plugins, and returns which parts of each kind were named; None where all are meant.
+
+    Raises:
+        ConfigError: there is no part of that name.
+    """
+    catalogue = read_catalogue(request.plugins, request.folder)
+    given = [request.options.get(kind) for kind in kinds]
+    named = [None if names is None else names.split(",") for names in given]
+    for kind, names in zip(kinds, named, strict=True):
+        for name in names or () if not catalogue.dynamic else ():
+            catalogue.find(kind, name)  # a slip of the pen is answered before torch is imported
+    load_plugins(request.plugins, request.folder)
+    return named
+
+
+def page_of(request: Request) -> Path | None:
+    """Returns the file of the page that was asked for, if one was, before there is anything to write.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if "markdown" not in request.options:
+        return None
+    path = Path(request.options["markdown"])
+    is_new = not path.exists()
+    write_page(path, "", mode="a")
+    if is_new:
+        path.unlink()
+    return path
+
+
+def write_page(path: Path, text: str, mode: str = "w") -> None:
+    """Writes a page.
 
     Raises:
         StorageError: it cannot be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
 

@@ -104,7 +104,7 @@ def check(spec: Spec, *, sizes: Sizes | None = None, skip: Iterable[str] = ()) -
         skip: names of promises that are not meant to hold
 
     Raises:
-        ConfigError: the part refuses its options, or `skip` names a promise that there is not.
+        ConfigError: the part refuses its options, or `skip` names a promise that there is not, or all.
     """
     kind = spec.kind
     known = {promise.name: promise for promise in promises(kind)}
@@ -114,6 +114,8 @@ def check(spec: Spec, *, sizes: Sizes | None = None, skip: Iterable[str] = ()) -
             raise ConfigError(
                 f"{kind} has no promise {name!r}.{did_you_mean(name, known, 'Promises')}"
             )
+    if not known.keys() - left_out:
+        raise ConfigError(f"skip leaves none of the promises of {kind} to be tried; name fewer.")
     given = new_trial(spec) if sizes is None else new_trial(spec, sizes=sizes)
     results: list[Result] = []
     with one_thread():

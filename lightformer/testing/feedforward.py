@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from lightformer.feedforward import FeedForward, FeedForwardSpec
 from lightformer.init import is_residual
 from lightformer.testing import modules
+from lightformer.testing.devices import ELSEWHERE
+from lightformer.testing.options import all_act
 from lightformer.testing.promise import (
     DoesNotApply,
     Figure,
@@ -186,22 +188,22 @@ def state(trial: FeedForwardTrial) -> Figure:
 
 @promise("feedforward", needs=("steady", "state"))
 def dropout(trial: FeedForwardTrial) -> Figure:
-    """Dropout acts in train() alone.
+    """Dropout acts in train() alone, as much as told.
 
-    Breach: self.training is not asked, or the option is not used.
+    Breach: self.training is not asked, or the option or its value is not used.
     """
     if "dropout" not in trial.spec.options():
         raise DoesNotApply("it has no option dropout")
-    spec = dataclasses.replace(trial.spec, dropout=0.4)  # type: ignore[type-var]
     plain, states = trial.part(), trial.states()
-    part = spec(trial.sizes.dimensions()).double()
-    part.load_state_dict(plain.state_dict())
-    return worst(
-        {
-            "eval()": difference(part.eval()(states), plain(states)),
-            "train()": change(part.train()(states), plain(states)),
-        }
-    )
+
+    def dropping(dropout: float) -> FeedForward:
+        spec = dataclasses.replace(trial.spec, dropout=dropout)  # type: ignore[type-var]
+        part = spec(trial.sizes.dimensions()).double()
+        part.load_state_dict(plain.state_dict())
+        return part
+
+    much, nearly_none = dropping(0.4), dropping(modules.NEARLY_NONE)
+    return modules.dropout(much, lambda part: part(states), plain(states), nearly_none=nearly_none)
 
 
 @promise("feedforward", needs=("runs",))
@@ -222,3 +224,24 @@ def compiles(trial: FeedForwardTrial) -> Figure:
     """
     states = trial.states()
     return modules.compiles(trial.part(), lambda part: part(states))
+
+
+@promise("feedforward", needs=("compiles",))
+def device(trial: FeedForwardTrial) -> Figure:
+    """It works on a GPU: its tensors are made where its input is.
+
+    Breach: torch.arange, torch.ones or torch.tensor without device=states.device, or a table that is no buffer.
+    """
+    states = trial.states().to(ELSEWHERE)
+    return modules.device(trial.part(), lambda part: part(states))
+
+
+@promise("feedforward", needs=("steady", "dropout"))
+def options(trial: FeedForwardTrial) -> Figure:
+    """Each option does something.
+
+    Breach: an option is read and not used, or another stands in its place. Where it acts only together with another
+    one, leave this promise out with --skip options, or try it with that one, by --options.
+    """
+    dims, states = trial.sizes.dimensions(), trial.states()
+    return all_act(trial.spec, lambda spec: spec(dims), lambda part: part(states))

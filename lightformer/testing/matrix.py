@@ -19,9 +19,9 @@ from lightformer import init
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
 from lightformer.errors import ConfigError
-from lightformer.plain import from_plain
 from lightformer.position import NoPosition
-from lightformer.registry import Spec, contract, find, names
+from lightformer.registry import Spec
+from lightformer.testing.forms import Form, label, spec_of
 from lightformer.testing.pool import in_processes
 from lightformer.testing.promise import Figure, change, difference, worst
 from lightformer.testing.sizes import Sizes, around, stir
@@ -31,9 +31,6 @@ ROLES, ROWS, USES = ("encoder", "decoder", "cross"), ("padded", "packed"), ("tra
 SIZES = Sizes(num_heads=4, head_dim=6, hidden_size=14, num_layers=1)
 STEPS, LEARNT = 100, 0.4
 """So many optimizer steps, or fewer, bring the loss of the small task below this share of its first value."""
-
-Form = tuple[str, tuple[tuple[str, Any], ...]]
-"""A part by name, with options as plain data."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +56,6 @@ class Cell:
     use: str
     outcome: str
     why: str = ""
-
-
-def forms_of(kind: str, only: Iterable[str] | None = None) -> list[Form]:
-    """Returns every registered part of a kind, in each of its forms."""
-    chosen = names(kind) if only is None else list(only)
-    return [(name, tuple(form.items())) for name in chosen for form in find(kind, name).forms]
-
-
-def label(form: Form) -> str:
-    """Returns `gqa(num_kv_heads=2)` for that form of gqa."""
-    name, options = form
-    inside = ", ".join(f"{key}={_text(value)}" for key, value in options)
-    return f"{name}({inside})" if inside else name
-
-
-def _text(value: Any) -> str:
-    return str(value["name"]) if isinstance(value, dict) else str(value)
 
 
 def matrix(
@@ -115,9 +95,9 @@ def try_out(attention: Form, position: Form, block: Form, role: str) -> Iterator
         torch.manual_seed(1)
         try:
             trial = _Trial(
-                _spec("attention", attention),
-                _spec("position", position),
-                _spec("block", block),
+                spec_of("attention", attention),
+                spec_of("position", position),
+                spec_of("block", block),
                 role,
             )
         except ConfigError as refusal:
@@ -127,11 +107,6 @@ def try_out(attention: Form, position: Form, block: Form, role: str) -> Iterator
         for rows, use in itertools.product(ROWS, USES):
             outcome, why = trial.outcome(rows, use)
             yield Cell(*where, rows, use, outcome, why)
-
-
-def _spec(kind: str, form: Form) -> Any:
-    name, options = form
-    return from_plain(contract(kind), {"name": name, **dict(options)})
 
 
 class _Trial:
@@ -178,7 +153,8 @@ class _Trial:
     def train_padded(self) -> Figure:
         ids = SIZES.tokens(2, 7)
         expected, figures = self.model(ids, **self.memory(2)), dict[str, Figure]()
-        apart = self.model(ids, position_ids=torch.arange(0, 14, 2)[None], **self.memory(2))
+        spread = torch.arange(0, 21, 3)[None]  # so far that buckets of distances differ
+        apart = self.model(ids, position_ids=spread, **self.memory(2))
         acts = not isinstance(self.model.position, NoPosition)
         figures["positions"] = change(apart, expected) if acts else difference(apart, expected)
         if self.crosses:

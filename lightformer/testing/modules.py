@@ -13,9 +13,12 @@ from torch.func import functional_call
 
 from lightformer.checks import check_dropout
 from lightformer.registry import Spec
-from lightformer.testing.promise import DoesNotApply, Figure, difference, truth, worst
+from lightformer.testing.devices import ELSEWHERE, follows
+from lightformer.testing.promise import DoesNotApply, Figure, change, difference, truth, worst
 
 STEP = 1e-6
+NEARLY_NONE = 1e-12
+"""A dropout that drops nothing in as few numbers as these."""
 S = TypeVar("S", bound=Spec)
 Run = Callable[[nn.Module], Tensor]
 """Gives a module the same input each time, and returns what comes out."""
@@ -34,11 +37,16 @@ def without_dropout(spec: S) -> S:
 
 
 def steady(module: nn.Module, run: Run, between: Run) -> Figure:
-    """The same input twice, with another one between, then in train()."""
+    """The same input twice, with another one between, then in train(), and after others in train()."""
     first = run(module.eval())
     between(module)
-    again = difference(run(module), first)
-    return worst({"again": again, "train()": difference(run(module.train()), first)})
+    figures = {
+        "again": difference(run(module), first),
+        "train()": difference(run(module.train()), first),
+    }
+    for _ in range(2):  # what is remembered may act only on what comes next
+        between(module)
+    return worst({**figures, "after train()": difference(run(module.eval()), first)})
 
 
 def layout(part: nn.Module, states: Tensor) -> Figure:
@@ -123,8 +131,32 @@ def state(one: nn.Module, other: nn.Module, run: Run) -> Figure:
     return difference(run(other), run(one), 1e-12)
 
 
+def dropout(module: nn.Module, run: Run, plain: Tensor, *, nearly_none: nn.Module) -> Figure:
+    """Whether dropout acts in train() alone, and by its option's value.
+
+    Args:
+        module: with much dropout
+        run: gives it its input
+        plain: what comes out without dropout
+        nearly_none: the same part, with a dropout of NEARLY_NONE
+    """
+    return worst(
+        {
+            "eval()": difference(run(module.eval()), plain),
+            "train()": change(run(module.train()), plain),
+            f"train() with dropout {NEARLY_NONE}": difference(run(nearly_none.train()), plain),
+        }
+    )
+
+
 def compiles(module: nn.Module, run: Run) -> Figure:
     """Whether torch.compile takes a module without a graph break, and the result is the same."""
     torch.compiler.reset()
     compiled: Any = torch.compile(module, backend="eager", fullgraph=True)
     return difference(run(compiled), run(module))
+
+
+def device(module: nn.Module, run: Run) -> Figure:
+    """Whether a module that is moved to another device makes its tensors there; `run` gives it input that is there."""
+    module = module.to(ELSEWHERE)
+    return follows(lambda: {"what comes out": run(module)})

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lightformer.norm import Norm, NormSpec
 from lightformer.testing import modules
+from lightformer.testing.devices import ELSEWHERE
+from lightformer.testing.options import all_act
 from lightformer.testing.promise import (
     Figure,
     change,
@@ -194,3 +196,24 @@ def compiles(trial: NormTrial) -> Figure:
     """
     states = trial.states(2, 7)
     return modules.compiles(trial.part(), lambda part: part(states))
+
+
+@promise("norm", needs=("compiles",))
+def device(trial: NormTrial) -> Figure:
+    """It works on a GPU: its tensors are made where its input is.
+
+    Breach: torch.arange, torch.ones or torch.tensor without device=states.device, or a table that is no buffer.
+    """
+    states = trial.states(2, 7).to(ELSEWHERE)
+    return modules.device(trial.part(), lambda part: part(states))
+
+
+@promise("norm", needs=("steady",))
+def options(trial: NormTrial) -> Figure:
+    """Each option does something.
+
+    Breach: an option is read and not used, or another stands in its place. Where it acts only together with another
+    one, leave this promise out with --skip options, or try it with that one, by --options.
+    """
+    states = trial.states(2, 7)
+    return all_act(trial.spec, lambda spec: spec(trial.size), lambda part: part(states))

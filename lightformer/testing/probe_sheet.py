@@ -6,13 +6,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
-from lightformer.plain import from_plain
-from lightformer.registry import contract, find, names
-from lightformer.testing.matrix import Form, forms_of, label
+from lightformer.testing.forms import Form, first_forms_of, forms_of, label, spec_of
 from lightformer.testing.pool import in_processes
 from lightformer.testing.probe import (
     ORDER_LENGTH,
@@ -75,27 +72,20 @@ def pairs_of(
 
 
 def _forms(kind: str, named: Iterable[str] | None) -> list[Form]:
-    if named is not None:
-        return forms_of(kind, named)
-    return [(name, tuple(find(kind, name).forms[0].items())) for name in names(kind)]
+    return first_forms_of(kind) if named is None else forms_of(kind, named)
 
 
 def _position_for(attention: Form) -> Form:
     """Returns rope, or the first of some others that the attention accepts; rope if none."""
     for form in (USUAL[1], ("learned", ()), ("none", ())):
         try:
-            _spec("attention", attention)(DIMENSIONS).check_position(
-                _spec("position", form)(DIMENSIONS)
+            spec_of("attention", attention)(DIMENSIONS).check_position(
+                spec_of("position", form)(DIMENSIONS)
             )
         except ConfigError:
             continue
         return form
     return USUAL[1]
-
-
-def _spec(kind: str, form: Form) -> Any:
-    name, options = form
-    return from_plain(contract(kind), {"name": name, **dict(options)})
 
 
 def survey(
@@ -125,7 +115,7 @@ def _probe_one(pair: Pair, *, steps: int, seed: int) -> Entry:
     attention, position = pair
     named = label(attention), label(position)
     try:
-        specs = _spec("attention", attention), _spec("position", position)
+        specs = spec_of("attention", attention), spec_of("position", position)
         return Entry(*named, probe(*specs, steps=steps, seed=seed))
     except ConfigError as refusal:
         return Entry(*named, str(refusal))

@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from lightformer.errors import ConfigError
 from lightformer.schedule import Schedule, ScheduleSpec
 from lightformer.testing.promise import DoesNotApply, Figure, promise, trial, truth, worst
 from lightformer.testing.sizes import Sizes
 
-TOTALS, WARMUPS = (1, 2, 23, 200), (0, 1, 5, 23, 100)
+TOTALS, WARMUPS = (1, 2, 23, 200), (0, 1, 5, 23, 100, 3_000)
 """How long runs and their warm-ups are; some runs have one step, some end before their warm-up does."""
 
 LONG = 10_000
@@ -50,9 +51,8 @@ class Case:
         return (*range(total + 1), *later)
 
     def where(self, step: int) -> str:
-        options = self.spec.options()
-        warmup = f", warmup_steps={options['warmup_steps']}" if "warmup_steps" in options else ""
-        return f"step {step} of {self.total_steps}{warmup}"
+        options = (f"{name}={value}" for name, value in self.spec.options().items())
+        return ", ".join((f"step {step} of {self.total_steps}", *options))
 
 
 @trial("schedule")
@@ -69,14 +69,28 @@ class ScheduleTrial:
             return []
         return [dataclasses.replace(self.spec, warmup_steps=n) for n in WARMUPS]  # type: ignore[type-var]
 
-    def cases(self, totals: Iterable[int] = TOTALS) -> Iterator[Case]:
-        """Every run that the schedule does not refuse.
+    def others(self) -> list[ScheduleSpec]:
+        """The schedule with each option changed that is a number, or true or false."""
+        return [
+            dataclasses.replace(self.spec, **{name: other})  # type: ignore[type-var]
+            for name, value in self.spec.options().items()
+            for other in _others(value)
+        ]
+
+    def cases(
+        self, totals: Iterable[int] = TOTALS, others: Iterable[ScheduleSpec] = ()
+    ) -> Iterator[Case]:
+        """Every run that the schedule does not refuse, with each of its warm-ups.
+
+        Args:
+            totals: how many steps the runs have
+            others: the schedule with other options, beside these
 
         Raises:
             ConfigError: it refuses them all.
         """
         count, refusal = 0, None
-        for spec in (self.spec, *(other for other in self.warm_ups() if other != self.spec)):
+        for spec in (self.spec, *(o for o in (*self.warm_ups(), *others) if o != self.spec)):
             for total in totals:
                 try:
                     case = Case(spec, total, spec(total))
@@ -95,6 +109,15 @@ class ScheduleTrial:
             for case in self.cases()
             for step in steps(case)
         }
+
+
+def _others(value: Any) -> tuple[Any, ...]:
+    """Values that an option may have instead; none for what is no number."""
+    if isinstance(value, bool):
+        return (not value,)
+    if isinstance(value, int):
+        return (value + 1, 2 * value + 3)
+    return (value / 2, 0.37, 0.83) if isinstance(value, float) else ()
 
 
 def lowest(factors: dict[str, float]) -> tuple[float, str]:
@@ -203,6 +226,8 @@ def warmup(trial: ScheduleTrial) -> Figure:
         top = next((n for n, factor in enumerate(factors) if factor >= 1.0 - ROUNDING), None)
         if top is None:
             return Figure(math.inf, f"at most {max(factors):.3g}", case.where(length))
+        if top < length - 1:
+            return Figure(math.inf, f"1 after {top} of {length} steps", case.where(top))
         if length >= 5 and factors[0] > 0.5:
             return Figure(math.inf, f"begins at {factors[0]:.3g}", case.where(0))
         for step, (one, two) in enumerate(pairwise(factors[: top + 1])):
@@ -218,20 +243,21 @@ def end(trial: ScheduleTrial) -> Figure:
     Breach: a cosine goes on after its end; hold it there by min(1, ...). If it is to come back, leave this promise out
     with --skip end.
     """
-    for case in trial.cases(totals=(LONG,)):
-        for one, two in pairwise(range(LONG - 1, 4 * LONG, LONG // 10)):
+    long = max(LONG, 2 * trial.spec.options().get("warmup_steps", 0))
+    for case in trial.cases(totals=(long,)):
+        for one, two in pairwise(range(long - 1, 4 * long, long // 10)):
             before, after = case.made.factor(one), case.made.factor(two)
             if after > before + ROUNDING:
                 return Figure(math.inf, f"{before:.2g}, later {after:.2g}", case.where(two))
-    return truth(True, f"until step {4 * LONG:,} of {LONG:,}")
+    return truth(True, f"until step {4 * long:,} of {long:,}")
 
 
 @promise("schedule", needs=("steady",))
 def formula(trial: ScheduleTrial) -> Figure:
-    """Each step is what the formula in its docs says.
+    """Each step is what the formula in its docs says, by any options.
 
-    Breach: the section `Formula:` of its docs is a Python expression of step (from 0), total_steps, the options, and of
-    min, max, sqrt, cos, exp and pi. Either the formula or the code is wrong.
+    Breach: an option does nothing, or something else. The section `Formula:` of the docs is a Python expression of step
+    (from 0), total_steps, the options, and of min, max, sqrt, cos, exp and pi. Either it or the code is wrong.
     """
     section = re.search(r"^Formula:\n((?:[ \t].*\n?|\n)+)", inspect.getdoc(trial.spec) or "", re.M)
     if section is None:
@@ -241,7 +267,7 @@ def formula(trial: ScheduleTrial) -> Figure:
     except SyntaxError as error:
         return truth(False, f"cannot be read: {error.msg}")
     figures = {}
-    for case in trial.cases():
+    for case in trial.cases(others=trial.others()):
         for step in (*case.steps(), case.total_steps):
             given = {**case.spec.options(), "step": step, "total_steps": case.total_steps}
             try:

@@ -14,9 +14,10 @@ Pair = tuple[str, str]
 
 HEADING = """# What works with what
 
-Made by `lightformer plugins matrix --markdown FILE`, which tries every combination: a small model is built, its
-promises are measured, and it learns a small task. What does not work is refused by the sentence that is given here: a
-pair of parts when the model is built, a model that cannot generate when its cache is.
+Made by `lightformer plugins matrix --markdown FILE`, which tries every attention with every position and wiring, each
+in all forms that it is registered with: a small model is built, its promises are measured, and it learns a small task.
+What does not work is refused by the sentence that is given here: a pair of parts when the model is built, a model that
+cannot generate when its cache is.
 """
 
 

@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
 from lightformer.dimensions import Dimensions
+from lightformer.errors import ConfigError
 
 M = TypeVar("M", bound=nn.Module)
+
+LEAST = {"hidden_size": 3, "head_dim": 2, "max_seq_len": 14, "vocab_size": 2}
+"""In smaller models a promise can neither be kept nor broken."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Sizes:
         num_layers: number of blocks
         max_seq_len: longest sequence that they are meant for
         vocab_size: number of token ids
+
+    Raises:
+        ConfigError: one is too small for the promises to be tried.
     """
 
     hidden_size: int = 14
@@ -36,6 +43,13 @@ class Sizes:
     num_layers: int = 2
     max_seq_len: int = 23
     vocab_size: int = 19
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"{name} must be at least {least}, so that promises can be tried, but is {getattr(self, name)}."
+                )
 
     def dimensions(self) -> Dimensions:
         return Dimensions(**{k: v for k, v in vars(self).items() if k != "vocab_size"})

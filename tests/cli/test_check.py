@@ -131,6 +131,13 @@ COMMAND_LINES = {
         "Its options: --no-local-plugins, --options, --plugins, --sizes, --skip."
     ),
     "plugins check attention mha --skip": "--skip needs a value.",
+    "plugins list --kind norm --kind block": "--kind is given twice; give it once.",
+    'plugins check norm rms_norm --options {"name":"layer_norm"}': (
+        "--options: norm 'rms_norm' has no option 'name'; to try another part, write that in place of 'rms_norm'."
+    ),
+    'plugins check norm rms_norm --sizes {"hidden_size":1}': (
+        "hidden_size must be at least 3, so that promises can be tried, but is 1."
+    ),
     "plugins check atention mha": (
         "There is no kind 'atention' of part. Did you mean 'attention'? Kinds: adapter, attention, block, "
         "examples, feedforward, init, masking, norm, optimizer, position, scaling, schedule."
@@ -145,6 +152,17 @@ COMMAND_LINES = {
 @pytest.mark.parametrize("line", COMMAND_LINES)
 def test_command_line(said, line: str) -> None:
     assert said(line) == COMMAND_LINES[line]
+
+
+@pytest.mark.parametrize("command", ["matrix", "probe"])
+@pytest.mark.parametrize(
+    ("page", "why"), [("none/x.md", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_page_that_cannot_be_written_is_refused_before_all_else(
+    said, command: str, page: str, why: str
+) -> None:
+    line = f"plugins {command} --attention mhaa --markdown {page}"
+    assert said(line, code=5) == f"{page} cannot be written: {why}."
 
 
 CONFIGS = {

@@ -104,6 +104,35 @@ def test_list_and_show_tell_where_it_comes_from(folder: Path, capsys) -> None:
     assert "local_two" not in capsys.readouterr().out
 
 
+def test_what_is_no_file_is_left_out_and_what_cannot_be_read_is_named(
+    folder: Path, monkeypatch, capsys
+) -> None:
+    (folder / "plugins" / "dir.py").mkdir()
+    assert main(["plugins", "list", "--kind", "norm"]) == 0
+    assert plugins.load_plugins() == {}
+    (folder / "plugins" / "shut.py").write_text("")
+    monkeypatch.setattr(Path, "read_bytes", _denied)
+    capsys.readouterr()
+    assert main(["plugins", "list", "--kind", "norm"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith("plugins/shut.py cannot be read: Permission denied.\n")
+
+
+def _denied(path: Path) -> bytes:
+    raise PermissionError(13, "Permission denied", path)
+
+
+def test_each_command_has_help_of_its_own(capsys) -> None:
+    assert main(["plugins", "list", "-h"]) == 0
+    own = capsys.readouterr().out
+    assert own.startswith("usage: lightformer plugins list [--kind KIND]\n")
+    assert "--skip" not in own
+    for words in (["plugins"], ["plugins", "--help"]):
+        assert main(words) == 0
+        assert "--skip" in capsys.readouterr().out
+
+
 def test_switch_of_the_environment(folder: Path, monkeypatch) -> None:
     (folder / "plugins" / "local_three.py").write_text("raise SystemError")
     monkeypatch.setenv(plugins.SWITCH, "0")

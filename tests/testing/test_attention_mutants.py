@@ -56,6 +56,20 @@ class DropsAToken(WithOutput):
         return attended[:, 1:]
 
 
+@mutants.breaks("intact")
+class WorksInPlace(Plain):
+    def forward(self, hidden_states: Tensor, context: AttentionContext) -> Tensor:
+        return super().forward(hidden_states.mul_(0.5), context)
+
+
+@mutants.breaks("intact")
+class WorksInPlaceOnMemory(Plain):
+    def forward(self, hidden_states: Tensor, context: AttentionContext) -> Tensor:
+        if context.memory is not None:
+            context.memory.clamp_(-1.0, 1.0)
+        return super().forward(hidden_states, context)
+
+
 @mutants.breaks("steady")
 class Noisy(WithOutput):
     def spoilt(self, attended: Tensor, context: AttentionContext) -> Tensor:
@@ -69,6 +83,23 @@ class Remembers(WithOutput):
     def spoilt(self, attended: Tensor, context: AttentionContext) -> Tensor:
         self.calls += 1
         return attended * (1.0 + 0.01 * self.calls)
+
+
+@mutants.breaks("steady")
+class RemembersItsTraining(WithOutput):
+    """What it has seen in train() acts afterwards."""
+
+    seen: Tensor
+
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def spoilt(self, attended: Tensor, context: AttentionContext) -> Tensor:
+        out = attended * (1.0 + self.seen.to(attended.dtype))
+        if self.training:
+            self.seen = self.seen.lerp(attended.detach().abs().mean().to(self.seen.dtype), 0.5)
+        return out
 
 
 @mutants.breaks("steady")
@@ -139,6 +170,27 @@ class ReadsTheMemoryOfOthers(WithMask):
         return {"query_documents": None, "key_documents": None}
 
 
+@mutants.breaks("memory")
+class ReadsMemoryOfEarlierDocuments(WithMask):
+    """The first document of a row is right, and no other."""
+
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        queries, keys = context.mask.query_documents, context.mask.key_documents
+        if context.memory is None or queries is None or keys is None:
+            return {}
+        documents = {"query_documents": None, "key_documents": None}
+        return {**documents, "rule": lambda q, k: queries[:, None, :, None] >= keys[:, None, None]}
+
+
+@mutants.breaks("lengths")
+class SeesTheFutureOfLongTexts(WithMask):
+    """A limit far above the lengths of most tests."""
+
+    def spoilt(self, context: AttentionContext) -> dict[str, Any]:
+        long = context.memory is None and context.query_positions.shape[1] > 500
+        return {"is_causal": context.mask.is_causal and not long}
+
+
 @mutants.breaks("lengths")
 class CrossesBordersOfLongTexts(WithMask):
     """Where it works in chunks, it forgets all but the causal rule."""
@@ -169,6 +221,21 @@ class ForgetsTheStartOfLongTexts(WithMask):
 class CacheIsShort(Plain):
     def new_cache(self) -> KeyValueCache:
         return KeyValueCache(window=4)
+
+
+@mutants.breaks("cached lengths")
+class CacheIsShorterThanItsWindow(SoftmaxAttention):
+    def __init__(self, dims: Dimensions, /, *, window: int = 32) -> None:
+        super().__init__(dims, window=window)
+
+    def new_cache(self) -> KeyValueCache:
+        return KeyValueCache(window=28)
+
+
+@mutants.breaks("cached lengths")
+class CacheForgetsBeyondARoom(Plain):
+    def new_cache(self) -> KeyValueCache:
+        return KeyValueCache(window=256)
 
 
 @mutants.breaks("cached")
@@ -302,7 +369,7 @@ class HalvesGradients(WithOutput):
 @mutants.breaks("dtype")
 class WidensTheDtype(WithOutput):
     def spoilt(self, attended: Tensor, context: AttentionContext) -> Tensor:
-        return attended + torch.zeros(1, dtype=torch.float32)
+        return attended + torch.zeros(1, dtype=torch.float32, device=attended.device)
 
 
 @mutants.breaks("finite")
@@ -326,6 +393,38 @@ class ChangesWhenAsked(WithOutput):
         return attended if context.weights is None else attended * 1.01
 
 
+@mutants.breaks("true weights")
+class ShowsWeightsOfItsOwn(Plain):
+    """The same for every token that it may look at."""
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, context: AttentionContext, key_start: int
+    ) -> Tensor:
+        if context.weights is not None:
+            mask = context.mask.dense(query.shape[2], key.shape[2], query.device, key_start)
+            shape = (*query.shape[:3], key.shape[2])
+            shown = torch.ones(shape, dtype=query.dtype)
+            shown = shown if mask is None else shown * mask
+            context.weights.append(shown / shown.sum(dim=-1, keepdim=True).clamp(min=1.0))
+        return super().attend(query, key, value, replace(context, weights=None), key_start)
+
+
+@mutants.breaks("true weights")
+class ShowsScores(Plain):
+    """What is shown was made before the softmax."""
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, context: AttentionContext, key_start: int
+    ) -> Tensor:
+        shown = None if context.weights is None else list[Tensor]()
+        given = replace(context, weights=shown)
+        gathered = super().attend(query, key, value, given, key_start)
+        if shown and context.weights is not None:
+            scores = query @ key.mT * query.shape[-1] ** -0.5
+            context.weights.append(scores.where(shown[0] > 0.0, 0.0))
+        return gathered
+
+
 class WithDropout(SoftmaxAttention):
     def __init__(self, dims: Dimensions, /, *, dropout: float = 0.0) -> None:
         super().__init__(dims)
@@ -343,6 +442,12 @@ class NeverDrops(WithDropout):
     pass
 
 
+@mutants.breaks("dropout")
+class DropsAsItLikes(SoftmaxAttention):
+    def __init__(self, dims: Dimensions, /, *, dropout: float = 0.0) -> None:
+        super().__init__(dims, dropout=0.9 if dropout else 0.0)
+
+
 @mutants.breaks("state")
 class HidesANumber(Plain):
     def __init__(self, dims: Dimensions, /) -> None:
@@ -357,6 +462,43 @@ class HidesANumber(Plain):
 class LooksAtValues(WithOutput):
     def spoilt(self, attended: Tensor, context: AttentionContext) -> Tensor:
         return attended if attended.sum().item() < 1e9 else -attended
+
+
+@mutants.breaks("device")
+class ForgetsTheDevice(Plain):
+    """A factor for each head."""
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, context: AttentionContext, key_start: int
+    ) -> Tensor:
+        factors = 1.0 + 0.1 * torch.arange(query.shape[1], dtype=query.dtype)
+        return super().attend(query * factors[:, None, None], key, value, context, key_start)
+
+
+@mutants.breaks("device")
+class KeepsATable(WithOutput):
+    """A tensor that is no buffer stays where it was made."""
+
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+        self.factors = torch.linspace(0.5, 1.5, dims.hidden_size)
+
+    def spoilt(self, attended: Tensor, context: AttentionContext) -> Tensor:
+        return attended * self.factors.to(attended.dtype)
+
+
+@mutants.breaks("options")
+class HasAnIdleOption(Plain):
+    def __init__(self, dims: Dimensions, /, *, factor: float = 1.0) -> None:
+        super().__init__(dims)
+
+
+@mutants.breaks("options")
+class ForgetsItsWindow(SoftmaxAttention):
+    """Always as wide as it would be by default."""
+
+    def __init__(self, dims: Dimensions, /, *, window: int | None = 32) -> None:
+        super().__init__(dims, window=32)
 
 
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())

@@ -16,7 +16,7 @@ from lightformer.block import Block, BlockParts
 from lightformer.errors import ConfigError
 from lightformer.norm import Norm
 from lightformer.registry import Spec, make_spec
-from lightformer.testing import HELD, REFUSED, check, promises
+from lightformer.testing import ABSENT, HELD, REFUSED, check, promises
 from tests.testing.mutants import Mutants, assert_named
 
 mutants = Mutants("block")
@@ -100,6 +100,23 @@ class SkipsItsPartsNowAndThen(Plain):
 
     def fed(self, states: Tensor) -> Tensor:
         return states if self.training and torch.rand(()) < 0.5 else super().fed(states)
+
+
+@mutants.breaks("steady")
+class RemembersItsTraining(WithOutput):
+    """What it has seen in train() acts only afterwards."""
+
+    seen: Tensor
+
+    def __init__(self, parts: BlockParts, /) -> None:
+        super().__init__(parts)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def spoilt(self, states: Tensor) -> Tensor:
+        out = states * (1.0 + 0.1 * self.seen.to(states.dtype))
+        if self.training:
+            self.seen = self.seen.lerp(states.detach().abs().mean().to(self.seen.dtype), 0.5)
+        return out
 
 
 @mutants.breaks("steady")
@@ -304,7 +321,7 @@ class DropsInUse(Plain):
 @mutants.breaks("dtype")
 class WidensTheDtype(WithOutput):
     def spoilt(self, states: Tensor) -> Tensor:
-        return states * torch.full((1,), 0.9)
+        return states * torch.full((1,), 0.9, device=states.device)
 
 
 @mutants.breaks("state")
@@ -321,6 +338,18 @@ class HidesANumber(Plain):
 class LooksAtValues(WithOutput):
     def spoilt(self, states: Tensor) -> Tensor:
         return states.clamp(-1e6, 1e6) if states.abs().max().item() > 1e6 else states
+
+
+@mutants.breaks("device")
+class ForgetsTheDevice(WithOutput):
+    def spoilt(self, states: Tensor) -> Tensor:
+        return states * torch.linspace(0.99, 1.01, states.shape[-1]).to(states.dtype)
+
+
+@mutants.breaks("options")
+class HasAnIdleOption(Plain):
+    def __init__(self, parts: BlockParts, /, *, factor: float = 1.0) -> None:
+        super().__init__(parts)
 
 
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())
@@ -348,4 +377,5 @@ def test_what_a_wiring_refuses_is_no_breach() -> None:
         "memory",
         "cached memory",
     }
-    assert set(found.values()) == {HELD, REFUSED}
+    assert {name for name, status in found.items() if status == ABSENT} == {"options"}
+    assert set(found.values()) == {HELD, REFUSED, ABSENT}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -79,6 +81,24 @@ class IsNoisy(Plain):
 class OtherInTraining(Plain):
     def activation(self, inner: Tensor) -> Tensor:
         return F.rrelu(inner, training=self.training)
+
+
+@mutants.breaks("steady")
+class RemembersItsTraining(Plain):
+    """What it has seen in train() acts only afterwards."""
+
+    seen: Tensor
+
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def activation(self, inner: Tensor) -> Tensor:
+        found = super().activation(inner)
+        out = found / (1.0 + self.seen.to(inner.dtype))
+        if self.training:
+            self.seen = self.seen.lerp(found.detach().abs().mean().to(self.seen.dtype), 0.5)
+        return out
 
 
 @mutants.breaks("alone")
@@ -189,10 +209,16 @@ class ShrinksInUse(WithDropout):
         return found if self.training else found * (1.0 - self.share)
 
 
+@mutants.breaks("dropout")
+class DropsAsItLikes(WithDropout):
+    def activation(self, inner: Tensor) -> Tensor:
+        return F.dropout(super().activation(inner), 0.5 if self.share else 0.0, self.training)
+
+
 @mutants.breaks("dtype")
 class WidensTheDtype(Plain):
     def activation(self, inner: Tensor) -> Tensor:
-        return super().activation(inner) * torch.ones(1)
+        return super().activation(inner) * torch.ones(1, device=inner.device)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         inner = self.activation(self.input(hidden_states))
@@ -215,6 +241,27 @@ class LooksAtValues(Plain):
 
     def activation(self, inner: Tensor) -> Tensor:
         return super().activation(inner) if inner.abs().sum().item() > 0 else inner * 0.0
+
+
+@mutants.breaks("device")
+class ForgetsTheDevice(Plain):
+    def activation(self, inner: Tensor) -> Tensor:
+        steps = torch.linspace(0.5, 1.5, inner.shape[-1])
+        return super().activation(inner * steps.to(inner.dtype))
+
+
+@mutants.breaks("options")
+class HasAnIdleOption(Plain):
+    def __init__(self, dims: Dimensions, /, *, factor: float = 1.0) -> None:
+        super().__init__(dims)
+
+
+@mutants.breaks("options")
+class KeepsItsActivation(Plain):
+    def __init__(
+        self, dims: Dimensions, /, *, activation: Literal["silu", "gelu"] = "silu"
+    ) -> None:
+        super().__init__(dims)
 
 
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())

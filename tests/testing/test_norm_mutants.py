@@ -62,6 +62,24 @@ class RunsAMean(Plain):
 
 
 @mutants.breaks("steady")
+class RemembersItsTraining(Plain):
+    """What it has seen in train() acts only afterwards."""
+
+    seen: Tensor
+
+    def __init__(self, size: int, /) -> None:
+        super().__init__(size)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def mean_square(self, states: Tensor) -> Tensor:
+        found = super().mean_square(states)
+        out = found.maximum(0.1 * self.seen.to(states.dtype))
+        if self.training:
+            self.seen = self.seen.lerp(found.detach().mean().to(self.seen.dtype), 0.5)
+        return out
+
+
+@mutants.breaks("steady")
 class IsNoisy(Plain):
     def mean_square(self, states: Tensor) -> Tensor:
         return super().mean_square(states) * (1.0 + 0.01 * torch.rand(1, dtype=states.dtype))
@@ -168,6 +186,24 @@ class HidesANumber(Plain):
 class LooksAtValues(Plain):
     def forward(self, states: Tensor) -> Tensor:
         return super().forward(states) if states.sum().item() < 1e30 else torch.zeros_like(states)
+
+
+@mutants.breaks("device")
+class KeepsATable(Plain):
+    """A tensor that is no buffer stays where it was made."""
+
+    def __init__(self, size: int, /) -> None:
+        super().__init__(size)
+        self.sizes = torch.linspace(0.5, 1.5, size)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return super().forward(states) * self.sizes.to(states.dtype)
+
+
+@mutants.breaks("options")
+class HasAnIdleOption(Plain):
+    def __init__(self, size: int, /, *, factor: float = 1.0) -> None:
+        super().__init__(size)
 
 
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())

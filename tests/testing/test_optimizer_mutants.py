@@ -314,6 +314,20 @@ class DecaysApartFromTheRate(Plain):
 
 
 @mutants.breaks("zero rate")
+class DecaysByTheShareAlone(Plain):
+    """Unless it is told to, it does not decay at all."""
+
+    def __init__(
+        self, parameters: NamedParameters, /, *, lr: float = 0.1, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay)
+
+    def step_one(self, parameter: Tensor, gradient: Tensor, group: Group) -> None:
+        parameter.mul_(1 - group["weight_decay"])
+        super().step_one(parameter, gradient, {**group, "weight_decay": 0.0})
+
+
+@mutants.breaks("zero rate")
 class TakesZeroForNoRate(Plain):
     def __init__(
         self, parameters: NamedParameters, /, *, lr: float = 0.1, weight_decay: float = 0.01
@@ -331,6 +345,19 @@ class RemembersTheRate(Plain):
 
     def step_one(self, parameter: Tensor, gradient: Tensor, group: Group) -> None:
         super().step_one(parameter, gradient, {**group, "lr": self.lr})
+
+
+@mutants.breaks("schedule")
+class TakesTheRateOfTheFirstGroup(Plain):
+    def step_one(self, parameter: Tensor, gradient: Tensor, group: Group) -> None:
+        super().step_one(parameter, gradient, {**group, "lr": self.param_groups[0]["lr"]})
+
+
+@mutants.breaks("schedule")
+class DecaysByTheShareWhileItMoves(DecaysByTheShareAlone):
+    def step_one(self, parameter: Tensor, gradient: Tensor, group: Group) -> None:
+        if group["lr"]:
+            super().step_one(parameter, gradient, group)
 
 
 @mutants.breaks("schedule")

@@ -150,6 +150,19 @@ class DrawsPlacesInTraining(Turning):
         return super().angles(states, position_ids)
 
 
+@mutants.breaks("steady")
+class StretchesByWhatItWasTrainedOn(Turning):
+    """What it has seen in train() acts only afterwards."""
+
+    seen = 8
+
+    def angles(self, states: Tensor, position_ids: Tensor) -> Tensor:
+        angles = super().angles(states, position_ids) * 8 / self.seen
+        if self.training:
+            self.seen = max(self.seen, position_ids.shape[1])
+        return angles
+
+
 @mutants.breaks("order")
 class RoundsItsSlopesToNothing(Sloping):
     def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
@@ -210,6 +223,26 @@ class DividesByTheLastPlace(Sloping):
 class CentresStates(Turning):
     def rotate(self, states: Tensor, position_ids: Tensor) -> Tensor:
         return super().rotate(states - states.mean(dim=2, keepdim=True), position_ids)
+
+
+@mutants.breaks("lengthens")
+class SlipsInItsFormula(Turning):
+    def rotate(self, states: Tensor, position_ids: Tensor) -> Tensor:
+        angles = self.angles(states, position_ids)
+        cos, sin = angles.cos().to(states.dtype), angles.sin().to(states.dtype)
+        first, second = states.chunk(2, dim=-1)
+        return torch.cat((first * cos - second * sin, first * sin - second * cos), dim=-1)
+
+
+@mutants.breaks("lengthens")
+class HidesItsFactor(Turning):
+    def rotate(self, states: Tensor, position_ids: Tensor) -> Tensor:
+        return 1.5 * super().rotate(states, position_ids)
+
+
+@mutants.breaks("lengthens")
+class ClaimsAFactor(Turning):
+    lengthens = True
 
 
 @mutants.breaks("key heads")
@@ -299,6 +332,22 @@ class TakesWhatIsFarForTheLast(LearnedPosition):
 
     def embed(self, position_ids: Tensor) -> Tensor:
         return super().embed(position_ids.clamp(max=self.embedding.num_embeddings - 1))
+
+
+@mutants.breaks("longest")
+class BeginsAnew(LearnedPosition):
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+        self.longest = None
+
+    def embed(self, position_ids: Tensor) -> Tensor:
+        return super().embed(position_ids % self.embedding.num_embeddings)
+
+
+@mutants.breaks("longest")
+class BeginsAnewWithinItsTable(LearnedPosition):
+    def embed(self, position_ids: Tensor) -> Tensor:
+        return super().embed(position_ids % 16)
 
 
 @mutants.breaks("longest")
@@ -405,6 +454,12 @@ class KeepsATable(LearnedPosition):
 
     def embed(self, position_ids: Tensor) -> Tensor:
         return self.table[position_ids]
+
+
+@mutants.breaks("options")
+class HasAnIdleOption(Turning):
+    def __init__(self, dims: Dimensions, /, *, factor: float = 1.0) -> None:
+        super().__init__(dims)
 
 
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())

@@ -224,14 +224,14 @@ class Unturned(SoftmaxAttention):
 def test_each_attention_gets_a_position_that_it_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _position_for(("linear", ())) == ("rope", ())
     found = make_spec("attention", "unturned", Unturned)
-    monkeypatch.setattr("lightformer.testing.probe_sheet._spec", _specs_with(found))
+    monkeypatch.setattr("lightformer.testing.probe_sheet.spec_of", _specs_with(found))
     assert _position_for(("unturned", ())) == ("learned", ())
 
 
 def _specs_with(found: type[AttentionSpec]) -> object:
     from lightformer.testing import probe_sheet
 
-    known = probe_sheet._spec
+    known = probe_sheet.spec_of
     return lambda kind, form: found() if form[0] == "unturned" else known(kind, form)
 
 

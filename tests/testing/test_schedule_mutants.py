@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from lightformer import schedule
 from lightformer.registry import Spec
 from lightformer.schedule import Schedule
-from lightformer.testing import promises
+from lightformer.testing import check, promises
 from tests.testing.mutants import Mutants, assert_named
 
 mutants = Mutants("schedule")
@@ -180,6 +181,12 @@ class WarmsUpTwiceAsLong(Plain):
 
 
 @mutants.breaks("warmup")
+class WarmsUpForHundredStepsAtMost(Plain):
+    def __init__(self, total_steps: int, /, *, warmup_steps: int = 0) -> None:
+        super().__init__(total_steps, warmup_steps=min(warmup_steps, 100))
+
+
+@mutants.breaks("warmup")
 class FallsWhileItRises(Plain):
     def factor(self, step: int) -> float:
         left = 1.0 - min(1.0, step / self.total_steps)
@@ -236,9 +243,30 @@ class IsNoExpression(Cosine):
     """
 
 
+@mutants.breaks("formula")
+class ForgetsAnOption(Plain):
+    """Warm-up, then a fall in a straight line.
+
+    Formula:
+        (step + 1) / (warmup_steps + 1)
+        if step < warmup_steps
+        else 1 - (1 - final) * min(1, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    """
+
+    def __init__(self, total_steps: int, /, *, warmup_steps: int = 0, final: float = 0.1) -> None:
+        super().__init__(total_steps, warmup_steps=warmup_steps)
+
+    def fall(self, step: int) -> float:
+        return 0.1 + 0.9 * super().fall(step)
+
+
 @pytest.mark.parametrize(("spec", "promise"), mutants.parameters())
 def test_the_kit_names_the_broken_promise(spec: Spec, promise: str) -> None:
     assert_named(spec, promise)
+
+
+def test_a_run_is_longer_than_the_warm_up_of_the_part() -> None:
+    check(schedule.linear(warmup_steps=20_000)).assert_held()
 
 
 def test_every_promise_has_a_mutant() -> None:

@@ -28,6 +28,9 @@ class LinearAttention(Attention):
     then one sum of fixed size, and this is also all that generation remembers, however long the text. It picks out
     a single token less sharply than a softmax does.
 
+    Where a packed batch reads another packed sequence, no sum suits all queries: they meet all keys one by one, and
+    time and memory grow there with the product of both lengths.
+
     It has no scores to which a position could add (alibi). One that rotates turns phi(query) and phi(key) in what
     is gathered, but not in its divisor, which stays positive (Su et al., 2021, arXiv:2104.09864, section 3.3).
 

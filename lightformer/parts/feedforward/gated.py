@@ -11,7 +11,7 @@ from lightformer.feedforward import FeedForward
 from lightformer.registry import register
 
 
-@register("feedforward", "gated")
+@register("feedforward", "gated", forms=[{}, {"activation": "gelu", "bias": True}])
 class GatedMLP(FeedForward):
     """One linear map opens and shuts the other: SwiGLU with `silu`, GEGLU with `gelu`.
 

@@ -11,7 +11,11 @@ from lightformer.feedforward import FeedForward
 from lightformer.registry import register
 
 
-@register("feedforward", "mlp")
+@register(
+    "feedforward",
+    "mlp",
+    forms=[{}, {"activation": "relu_squared"}, {"activation": "relu", "bias": False}],
+)
 class MLP(FeedForward):
     """Two linear maps with a nonlinearity between them.
 

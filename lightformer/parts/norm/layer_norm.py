@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightformer.checks import check_not_negative
+from lightformer.checks import check_eps
 from lightformer.norm import Norm
 from lightformer.registry import register
 
@@ -24,7 +24,7 @@ class LayerNorm(Norm):
 
     def __init__(self, size: int, /, *, eps: float = 1e-5, bias: bool = True) -> None:
         super().__init__()
-        check_not_negative(eps, "eps")
+        check_eps(eps)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size)) if bias else None

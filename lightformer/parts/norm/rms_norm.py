@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightformer.checks import check_not_negative
+from lightformer.checks import check_eps
 from lightformer.norm import Norm
 from lightformer.registry import register
 
@@ -23,7 +23,7 @@ class RMSNorm(Norm):
 
     def __init__(self, size: int, /, *, eps: float = 1e-6) -> None:
         super().__init__()
-        check_not_negative(eps, "eps")
+        check_eps(eps)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(size))
 

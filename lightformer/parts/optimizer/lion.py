@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from lightformer.checks import check_dropout, check_not_negative
-from lightformer.optimizer import NamedParameters, decay_groups, local
+from lightformer.optimizer import GroupOptimizer, NamedParameters, decay_groups, local
 from lightformer.registry import register
 
 
 @register("optimizer", "lion")
-class Lion(torch.optim.Optimizer):
+class Lion(GroupOptimizer):
     """Steps by the sign of the momentum: each weight moves by the learning rate, up or down.
 
     It keeps one number a weight where Adam keeps two. Its steps are larger than Adam's at the same rate, so the
@@ -42,18 +41,7 @@ class Lion(torch.optim.Optimizer):
             check_dropout(beta, "each of betas")
         super().__init__(decay_groups(parameters, weight_decay), {"lr": lr, "betas": betas})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            if held := [p for p in group["params"] if p.grad is not None]:
-                self._step(group, held)
-        return loss
-
-    def _step(self, group: dict[str, Any], held: list[torch.Tensor]) -> None:
+    def step_group(self, group: dict[str, Any], held: list[torch.Tensor]) -> None:
         for parameter in held:
             if not self.state[parameter]:
                 self.state[parameter]["exp_avg"] = torch.zeros_like(parameter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim.adamw import adamw
 
 from lightformer.checks import check_dropout, check_not_negative, check_positive
-from lightformer.optimizer import NamedParameters, decay_groups, local
+from lightformer.optimizer import GroupOptimizer, NamedParameters, decay_groups, local
 from lightformer.registry import register
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -21,8 +20,8 @@ ADAM_SIZE = 0.2
 """The root mean square of Adam's steps in units of the learning rate, as Liu et al. measured it."""
 
 
-@register("optimizer", "muon")
-class Muon(torch.optim.Optimizer):
+@register("optimizer", "muon", forms=[{}, {"momentum": 0.0, "ns_steps": 3}])
+class Muon(GroupOptimizer):
     """Matrices of the blocks step by their momentum made orthogonal; all else steps as in AdamW.
 
     An orthogonal step moves a matrix alike in all directions, those that the gradient hardly shows among them.
@@ -74,17 +73,9 @@ class Muon(torch.optim.Optimizer):
         options = {"lr": lr, "momentum": momentum, "ns_steps": ns_steps, "betas": betas, "eps": eps}
         super().__init__(groups, options)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            if held := [p for p in group["params"] if p.grad is not None]:
-                rule = self._orthogonal_step if group["rule"] == "muon" else self._adam_step
-                rule(group, held)
-        return loss
+    def step_group(self, group: dict[str, Any], held: list[Tensor]) -> None:
+        rule = self._orthogonal_step if group["rule"] == "muon" else self._adam_step
+        rule(group, held)
 
     def _orthogonal_step(self, group: dict[str, Any], held: list[Tensor]) -> None:
         lr, decay, momentum = group["lr"], group["weight_decay"], group["momentum"]

@@ -9,7 +9,7 @@ from lightformer.optimizer import NamedParameters, decay_groups
 from lightformer.registry import register
 
 
-@register("optimizer", "sgd")
+@register("optimizer", "sgd", forms=[{}, {"momentum": 0.0, "weight_decay": 0.01}])
 def sgd(
     parameters: NamedParameters,
     /,

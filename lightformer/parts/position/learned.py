@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lightformer.checks import check_not_negative
 from lightformer.dimensions import Dimensions
+from lightformer.errors import ConfigError
 from lightformer.position import Position
 from lightformer.registry import register
+
+MOST_UNUSED = 100_000
 
 
 @register("position", "learned")
@@ -24,7 +26,10 @@ class LearnedPosition(Position):
 
     def __init__(self, dims: Dimensions, /, *, offset: int = 0) -> None:
         super().__init__()
-        check_not_negative(offset, "offset")
+        if not 0 <= offset <= MOST_UNUSED:
+            raise ConfigError(
+                f"offset must be from 0 to {MOST_UNUSED:,}, as it counts vectors of no use, but is {offset}."
+            )
         self.longest, self.offset = dims.max_seq_len, offset
         self.embedding = nn.Embedding(dims.max_seq_len + offset, dims.hidden_size)
 

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lightformer.checks import check_positive
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.position import Position
@@ -56,8 +57,7 @@ class RotaryPosition(Position):
                 f"An even number of a head's dimensions must turn, but partial={partial} of head_dim "
                 f"{dims.head_dim} is {turning}."
             )
-        if rope_theta <= 0:
-            raise ConfigError(f"rope_theta must be above 0, but is {rope_theta}.")
+        check_positive(rope_theta, "rope_theta")
         self.rope_theta, self.pairs, self.turning = rope_theta, pairs, turning
         self.scaling = None if scaling is None else scaling()
         self.lengthens = self.scaling is not None and self.scaling.attention_factor != 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lightformer.checks import check_positive
 from lightformer.dimensions import Dimensions
 from lightformer.errors import ConfigError
 from lightformer.position import Position
@@ -31,8 +32,7 @@ class SinusoidalPosition(Position):
             raise ConfigError(
                 f"hidden_size must be even to hold pairs of sine and cosine, but is {dims.hidden_size}."
             )
-        if base <= 0:
-            raise ConfigError(f"base must be above 0, but is {base}.")
+        check_positive(base, "base")
         self.hidden_size, self.base = dims.hidden_size, base
 
     def embed(self, position_ids: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from lightformer.registry import register
 from lightformer.schedule import Schedule, check_final, check_warmup
 
 
-@register("schedule", "wsd")
+@register("schedule", "wsd", forms=[{}, {"decay": "linear"}])
 class WarmupStableDecay(Schedule):
     """Warm-up, then the peak for most of the run, then a fall until the last step.
 

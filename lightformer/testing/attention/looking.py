@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from lightformer.backbone import Backbone
+from lightformer.masks import AttentionMask
+from lightformer.testing import modules
 from lightformer.testing.attention.trial import LATER, SEQ, AttentionTrial
 from lightformer.testing.promise import (
     Figure,
@@ -38,6 +40,20 @@ def runs(trial: AttentionTrial) -> Figure:
 
 
 @promise("attention", needs=("runs",))
+def intact(trial: AttentionTrial) -> Figure:
+    """What it is given stays as it was.
+
+    Breach: it works in place (+=, .mul_()), and so spoils what other parts read.
+    """
+    part, states, other = trial.part(), trial.states(), trial.states()
+    own = trial.context(SEQ, AttentionMask(is_causal=True))
+    figures = {"hidden states": modules.intact(lambda given: part(given, own), states)}
+    theirs = replace(own, mask=AttentionMask())
+    read = modules.intact(lambda given: part(states, replace(theirs, memory=given)), other)
+    return worst({**figures, "another sequence": read})
+
+
+@promise("attention", needs=("intact",))
 def steady(trial: AttentionTrial) -> Figure:
     """The same input gives the same output, also in train().
 
@@ -46,15 +62,8 @@ def steady(trial: AttentionTrial) -> Figure:
     """
 
     def measure(model: Backbone) -> Figure:
-        ids = trial.tokens()
-        first = model(ids)
-        model(trial.tokens(3, 5))
-        return worst(
-            {
-                "again": difference(model(ids), first),
-                "train()": difference(model.train()(ids), first),
-            }
-        )
+        ids, other = trial.tokens(), trial.tokens(3, 5)
+        return modules.steady(model, lambda model: model(ids), lambda model: model(other))
 
     return trial.both_ways(measure)
 
@@ -154,41 +163,6 @@ def packed(trial: AttentionTrial) -> Figure:
         )
 
     return trial.both_ways(measure)
-
-
-STARTS = (1, 64, 65, 129)
-"""Lengths around those at which chunks might end."""
-
-
-@promise("attention", needs=("causal", "padding", "packed"))
-def lengths(trial: AttentionTrial) -> Figure:
-    """What holds of a short sequence holds of a long one.
-
-    Breach: where a sequence is cut into chunks, a border is wrong; or something depends on the length.
-    """
-    long = dataclasses.replace(trial, sizes=dataclasses.replace(trial.sizes, max_seq_len=150))
-
-    def beginnings(model: Backbone) -> Figure:
-        ids = trial.tokens(1, 150)
-        whole = model(ids)
-        return worst(
-            {f"the first {n}": difference(whole[:, :n], model(ids[:, :n]), 1e-8) for n in STARTS}
-        )
-
-    def parts(model: Backbone) -> Figure:
-        ids, documents = trial.tokens(1, 150), (torch.arange(150) >= 70).long()[None]
-        first, second = model(ids[:, :70]), model(ids[:, 70:])
-        packed = model(ids, document_ids=documents)
-        padded = model(ids, attention_mask=documents == 0)
-        return worst(
-            {
-                "the first of two documents": difference(packed[:, :70], first, 1e-8),
-                "the second of two documents": difference(packed[:, 70:], second, 1e-8),
-                "before much padding": difference(padded[:, :70], first, 1e-8),
-            }
-        )
-
-    return worst({"of 150 tokens": long.each(beginnings), "in 150": long.both_ways(parts)})
 
 
 @promise("attention", needs=("causal", "batch"))

@@ -134,11 +134,19 @@ def memory(trial: AttentionTrial) -> Figure:
         is_token = torch.ones(2, 11, dtype=torch.bool)
         is_token[:, 8:] = False
         plain = model(ids, memory=other[:, :8])
-        own, theirs = torch.tensor([[0] * 4 + [1] * 3] * 2), torch.tensor([[0] * 5 + [1] * 6] * 2)
+        own = torch.tensor([[0] * 3 + [1] * 2 + [2] * 2] * 2)
+        theirs = torch.tensor([[0] * 5 + [1] * 4 + [2] * 2] * 2)
         packed = model(ids, memory=other, document_ids=own, memory_document_ids=theirs)
+        documents = {
+            f"document {n}": difference(
+                packed[:, own[0] == n],
+                model(ids[:, own[0] == n], memory=other[:, theirs[0] == n]),
+            )
+            for n in range(3)
+        }
         return worst(
             {
-                "documents": difference(packed[:, :4], model(ids[:, :4], memory=other[:, :5])),
+                **documents,
                 "padding": difference(model(ids, memory=other, memory_mask=is_token), plain),
                 "other memory": change(model(ids, memory=other[:, :8] + 1.0), plain),
             }

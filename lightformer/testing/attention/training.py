@@ -7,21 +7,19 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from lightformer.attention import AttentionContext
 from lightformer.backbone import Backbone
 from lightformer.masks import AttentionMask
 from lightformer.testing import modules
-from lightformer.testing.attention.trial import SEQ, AttentionTrial
+from lightformer.testing.attention.trial import LATER, SEQ, AttentionTrial
+from lightformer.testing.devices import ELSEWHERE, follows
+from lightformer.testing.options import all_act
 from lightformer.testing.promise import (
     DoesNotApply,
     Figure,
-    change,
-    difference,
     promise,
     truth,
     worst,
 )
-from lightformer.testing.sizes import stir
 
 
 @promise("attention", needs=("sees", "order"))
@@ -49,15 +47,8 @@ def gradients(trial: AttentionTrial) -> Figure:
 
     Breach: something is detached, or a backward of one's own is wrong.
     """
-    part = stir(trial.spec(trial.sizes.dimensions()).double())
-    context = AttentionContext(
-        mask=AttentionMask(is_causal=True),
-        position=trial.model("none").position,
-        query_positions=torch.arange(5)[None],
-        key_positions=torch.arange(5)[None],
-    )
-    states = torch.randn(2, 5, trial.sizes.hidden_size, dtype=torch.float64)
-    return modules.gradients(part, states, context)
+    context = trial.context(5, AttentionMask(is_causal=True))
+    return modules.gradients(trial.part(), trial.states(2, 5), context)
 
 
 @promise("attention", needs=("runs",))
@@ -105,44 +96,6 @@ def finite(trial: AttentionTrial) -> Figure:
     return trial.both_ways(measure)
 
 
-@promise("attention", needs=("steady", "causal"))
-def weights(trial: AttentionTrial) -> Figure:
-    """Its weights can be had on request, which changes nothing.
-
-    Breach: append (batch, heads, query, key) to context.weights where it is a list.
-    """
-
-    def measure(model: Backbone) -> Figure:
-        ids, found = trial.tokens(), list[Tensor]()
-        asked = difference(model(ids, weights=found), model(ids))
-        shapes = [(w.shape[0], *w.shape[2:]) for w in found if w.ndim == 4]
-        right = shapes == [(2, SEQ, SEQ)] * trial.sizes.num_layers
-        if not right:
-            return truth(False, f"shapes {[tuple(w.shape) for w in found]}")
-        hidden = max(w.triu(1).abs().max().item() for w in found)
-        return worst({"asked": asked, "later keys": Figure(hidden / 1e-12, f"weight {hidden:.1e}")})
-
-    return trial.each(measure)
-
-
-@promise("attention", needs=("steady",))
-def dropout(trial: AttentionTrial) -> Figure:
-    """Dropout acts in train() alone.
-
-    Breach: self.training is not asked, or the option is not used.
-    """
-    if "dropout" not in trial.spec.options():
-        raise DoesNotApply("it has no option dropout")
-    spec = dataclasses.replace(trial.spec, dropout=0.4)  # type: ignore[type-var]
-    model, ids = trial.model("none", attention=spec), trial.tokens()
-    return worst(
-        {
-            "eval()": difference(model.eval()(ids), model(ids)),
-            "train()": change(model.train()(ids), model(ids)),
-        }
-    )
-
-
 @promise("attention", needs=("steady",))
 def state(trial: AttentionTrial) -> Figure:
     """Its state_dict holds all that it has learned.
@@ -159,6 +112,26 @@ def state(trial: AttentionTrial) -> Figure:
     )
 
 
+@promise("attention", needs=("steady", "state"))
+def dropout(trial: AttentionTrial) -> Figure:
+    """Dropout acts in train() alone, as much as told.
+
+    Breach: self.training is not asked, or the option or its value is not used.
+    """
+    if "dropout" not in trial.spec.options():
+        raise DoesNotApply("it has no option dropout")
+    plain, ids = trial.model("none"), trial.tokens()
+
+    def dropping(dropout: float) -> Backbone:
+        spec = dataclasses.replace(trial.spec, dropout=dropout)  # type: ignore[type-var]
+        model = trial.model("none", attention=spec)
+        model.load_state_dict(plain.state_dict())
+        return model
+
+    much, nearly_none = dropping(0.4), dropping(modules.NEARLY_NONE)
+    return modules.dropout(much, lambda model: model(ids), plain(ids), nearly_none=nearly_none)
+
+
 @promise("attention", needs=("steady",))
 def compiles(trial: AttentionTrial) -> Figure:
     """torch.compile takes it whole, without a graph break.
@@ -167,5 +140,40 @@ def compiles(trial: AttentionTrial) -> Figure:
     """
     ids, is_token = trial.tokens(), torch.ones(2, SEQ, dtype=torch.bool)
     is_token[1, 5:] = False
-    model = trial.model(trial.positions()[-1])
+    model = trial.model(trial.positions()[-1], num_layers=1)
     return modules.compiles(model, lambda model: model(ids, attention_mask=is_token))
+
+
+@promise("attention", needs=("compiles", "cached", "memory"))
+def device(trial: AttentionTrial) -> Figure:
+    """It works on a GPU: its tensors are made where the hidden states are.
+
+    Breach: torch.arange, torch.ones or torch.tensor without device=hidden_states.device, or a table that is no buffer.
+    """
+    ids, other = trial.tokens().to(ELSEWHERE), trial.states().to(ELSEWHERE)
+    model = trial.model(trial.positions()[-1], has_memory=True, num_layers=1).to(ELSEWHERE)
+    read = {"memory": other, "memory_document_ids": ids}
+
+    def run() -> dict[str, Tensor]:
+        found = {
+            "what comes of padded rows": model(ids, attention_mask=ids >= 0, memory=other),
+            "what comes of packed rows": model(ids, document_ids=ids, **read),
+        }
+        if (cache := model.new_cache()) is not None:
+            model(ids[:, :LATER], memory=other, cache=cache)
+            found["what comes of a cache"] = model(ids[:, LATER:], memory=other, cache=cache)
+        return found
+
+    return follows(run)
+
+
+@promise("attention", needs=("steady", "dropout"))
+def options(trial: AttentionTrial) -> Figure:
+    """Each option does something.
+
+    Breach: an option is read and not used, or another stands in its place. Where it acts only together with another
+    one, leave this promise out with --skip options, or try it with that one, by --options.
+    """
+    dims, states = trial.sizes.dimensions(), trial.states()
+    context = trial.context(SEQ, AttentionMask(is_causal=True))
+    return all_act(trial.spec, lambda spec: spec(dims), lambda part: part(states, context))

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from lightformer.attention import AttentionSpec
+from lightformer.attention import Attention, AttentionContext, AttentionSpec
 from lightformer.backbone import Backbone
 from lightformer.errors import ConfigError
+from lightformer.masks import AttentionMask
 from lightformer.registry import find, names
 from lightformer.testing.modules import without_dropout
 from lightformer.testing.promise import Figure, trial, worst
-from lightformer.testing.sizes import Sizes
+from lightformer.testing.sizes import Sizes, stir
 
 POSITIONS = ("none", "learned", "rope", "alibi", "shaw")
 """One for each way in which a position acts: not at all, on embeddings, by rotation, on scores, by content."""
@@ -47,6 +49,21 @@ class AttentionTrial:
         except ConfigError:
             return False
         return True
+
+    def part(self) -> Attention:
+        """An attention in float64, in which every parameter matters."""
+        return stir(self.spec(self.sizes.dimensions()).double()).eval()
+
+    def context(self, seq_len: int, mask: AttentionMask, **more: Any) -> AttentionContext:
+        """What it is given beside hidden states, without positions."""
+        ids = torch.arange(seq_len)[None]
+        none = find("position", "none")()(self.sizes.dimensions())
+        return AttentionContext(
+            mask=mask, position=none, query_positions=ids, key_positions=ids, **more
+        )
+
+    def states(self, batch: int = 2, seq_len: int = SEQ) -> Tensor:
+        return torch.randn(batch, seq_len, self.sizes.hidden_size, dtype=torch.float64)
 
     def model(self, position: str, *, is_causal: bool = True, **more: Any) -> Backbone:
         parts = {"attention": self.spec, "position": find("position", position)()}

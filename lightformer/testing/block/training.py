@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from lightformer import init
 from lightformer.backbone import Backbone
 from lightformer.backbone_config import BackboneConfig
+from lightformer.block import Block, BlockSpec
 from lightformer.init import InitSpec
 from lightformer.testing import modules
 from lightformer.testing.block.trial import SEQ, BlockTrial, Reader
+from lightformer.testing.devices import ELSEWHERE
+from lightformer.testing.options import all_act
 from lightformer.testing.promise import Figure, change, difference, promise, truth, worst
 from lightformer.testing.sizes import Sizes, stir
 
@@ -171,3 +174,28 @@ def compiles(trial: BlockTrial) -> Figure:
         return block(states, *contexts)
 
     return modules.compiles(block, run)
+
+
+@promise("block", needs=("compiles",))
+def device(trial: BlockTrial) -> Figure:
+    """It works on a GPU: its tensors are made where its input is.
+
+    Breach: torch.arange, torch.ones or torch.tensor without device=states.device, or a table that is no buffer.
+    """
+    ids = trial.tokens().to(ELSEWHERE)
+    return trial.each(lambda model: modules.device(model, lambda model: model(ids)))
+
+
+@promise("block", needs=("steady",))
+def options(trial: BlockTrial) -> Figure:
+    """Each option does something.
+
+    Breach: an option is read and not used, or another stands in its place. Where it acts only together with another
+    one, leave this promise out with --skip options, or try it with that one, by --options.
+    """
+    states, contexts = trial.states(), trial.contexts(2, SEQ)
+
+    def make(spec: BlockSpec) -> Block:
+        return dataclasses.replace(trial, spec=spec).block()
+
+    return all_act(trial.spec, make, lambda block: block(states, *contexts))

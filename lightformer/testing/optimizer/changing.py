@@ -83,7 +83,7 @@ def moves(trial: OptimizerTrial) -> Figure:
     """
     figures = {}
     for name, factor in (("from 0", 0.0), ("from elsewhere", 1.0)):
-        run = trial.begin(**trial.undecayed())
+        run = trial.begin(**trial.decays(0.0))
         with torch.no_grad():
             for parameter in run.parameters.values():
                 parameter.mul_(factor)

@@ -32,7 +32,7 @@ def zero_rate(trial: OptimizerTrial) -> Figure:
     """
     if not trial.has("lr"):
         raise DoesNotApply("it has no option lr")
-    run = trial.begin(lr=0.0)
+    run = trial.begin(lr=0.0, **trial.decays(0.1))
     before = run.values()
     run.step(*trial.gradients(3))
     return same_bits(run.values(), before)
@@ -40,17 +40,18 @@ def zero_rate(trial: OptimizerTrial) -> Figure:
 
 @promise("optimizer", needs=("steady", "zero rate"))
 def schedule(trial: OptimizerTrial) -> Figure:
-    """A schedule scales the step at once: by 0, by a half, by 2.
+    """A schedule scales the step at once, and each group's alone.
 
-    Breach: the rate is read when the optimizer is made; read group["lr"] in each step. Or the momentum holds steps,
-    and with them the rates of the past: let it hold gradients, and multiply by the rate last.
+    Breach: the rate is read when the optimizer is made, or from the first group for all; read group["lr"] of each group
+    in each step. Or the momentum holds steps, and with them the rates of the past: let it hold gradients, and multiply
+    by the rate last. Or the decay is not multiplied by the rate.
     """
     *before, last = trial.gradients(4)
-    figures, plain = {}, _step_after(trial, before, last, 1.0)
-    for factor in (0.0, 0.5, 2.0):
-        found = _step_after(trial, before, last, factor)
-        gaps = {n: (found[n] - factor * plain[n]) / plain[n].abs().max() for n in plain}
-        figures[f"by {factor:g}"] = worst(
+    figures, (plain, _) = {}, _step_after(trial, before, last, 1.0)
+    for factors in ((0.0,), (0.5,), (2.0,), (0.5, 2.0)):
+        found, by = _step_after(trial, before, last, *factors)
+        gaps = {n: (found[n] - by[n] * plain[n]) / plain[n].abs().max() for n in plain}
+        figures[f"by {' and '.join(f'{factor:g}' for factor in factors)}"] = worst(
             {n: difference(gap, torch.zeros_like(gap), 1e-6) for n, gap in gaps.items()}
         )
     return worst(figures)
@@ -60,15 +61,14 @@ def _step_after(
     trial: OptimizerTrial,
     before: list[Tensors],
     last: Tensors,
-    factor: float,
-) -> dict[str, Tensor]:
-    """How far each parameter goes in a step whose rate is scaled."""
-    run = trial.begin()
+    *factors: float,
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """How far each parameter goes in a step whose rates are scaled, and by what they are."""
+    run = trial.begin(**trial.decays(0.1))
     run.step(*before)
-    start = run.values()
-    run.scale(factor)
+    start, by = run.values(), run.scale(*factors)
     run.step(last)
-    return {n: value - start[n] for n, value in run.values().items()}
+    return {n: value - start[n] for n, value in run.values().items()}, by
 
 
 @promise("optimizer", needs=("steady", "finite"))
@@ -116,7 +116,7 @@ def downhill(trial: OptimizerTrial) -> Figure:
     Breach: the sign is wrong; or a matrix that was turned or flattened on the way comes back otherwise.
     """
     least, gradients = 0.1, trial.gradients(1)[0]
-    run = trial.begin(**trial.undecayed())
+    run = trial.begin(**trial.decays(0.0))
     before = run.values()
     run.step(gradients)
     figures = {}
@@ -153,7 +153,7 @@ def _quadratic(trial: OptimizerTrial, factor: float, steps: int = 400) -> float:
     def loss() -> float:
         return sum((c * (p.detach() - goal).square()).sum().item() for p, goal, c in problem)
 
-    spec = dataclasses.replace(trial.spec, **trial.undecayed())  # type: ignore[type-var]
+    spec = dataclasses.replace(trial.spec, **trial.decays(0.0))  # type: ignore[type-var]
     optimizer, first = spec(parameters), loss()
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
@@ -177,7 +177,7 @@ def transformer(trial: OptimizerTrial) -> Figure:
 def _small_transformer(trial: OptimizerTrial, factor: float, steps: int = 30) -> float:
     """What is left of the loss of a transformer that is to say a random vector at each token."""
     torch.manual_seed(1)
-    run, ids = trial.begin(**trial.undecayed()), trial.sizes.tokens(2, 7)
+    run, ids = trial.begin(**trial.decays(0.0)), trial.sizes.tokens(2, 7)
     goal = torch.randn(2, 7, trial.sizes.hidden_size, dtype=torch.float64)
     run.scale(factor)
     losses = []

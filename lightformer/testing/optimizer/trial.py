@@ -43,10 +43,19 @@ class Run:
                 parameter.grad = None if gradient is None else gradient.to(parameter.dtype).clone()
             self.optimizer.step()
 
-    def scale(self, factor: float) -> None:
-        """Multiplies the learning rate, as a schedule does."""
+    def scale(self, *factors: float) -> dict[str, float]:
+        """Multiplies the learning rate, as a schedule does, and returns by what it was for each parameter.
+
+        With several factors each group is divided into as many, as it is where each layer has a rate of its own.
+        """
+        groups, found = [], dict[int, float]()
         for group in self.optimizer.param_groups:
-            group["lr"] *= factor
+            for number, factor in enumerate(factors):
+                if own := group["params"][number :: len(factors)]:
+                    groups.append({**group, "params": own, "lr": group["lr"] * factor})
+                    found.update((id(parameter), factor) for parameter in own)
+        self.optimizer.param_groups = groups
+        return {name: found[id(parameter)] for name, parameter in self.parameters.items()}
 
     def values(self) -> dict[str, Tensor]:
         """Returns what the parameters are now."""
@@ -72,9 +81,9 @@ class OptimizerTrial:
         """The small transformer, and an optimizer of it with some of its options changed."""
         return Run(self.module(dtype), dataclasses.replace(self.spec, **options))  # type: ignore[type-var]
 
-    def undecayed(self) -> dict[str, Any]:
-        """The options that turn weight decay off."""
-        return {"weight_decay": 0.0} if self.has("weight_decay") else {}
+    def decays(self, rate: float) -> dict[str, Any]:
+        """The option that sets weight decay, if there is one."""
+        return {"weight_decay": rate} if self.has("weight_decay") else {}
 
     def has(self, option: str) -> bool:
         return option in self.spec.options()

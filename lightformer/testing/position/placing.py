@@ -31,6 +31,9 @@ from lightformer.testing.promise import (
     worst,
 )
 
+ROUNDING = 1e-5
+"""By so much a length may change by what float32 leaves out."""
+
 
 @promise("position")
 def runs(trial: PositionTrial) -> Figure:
@@ -117,14 +120,16 @@ def steady(trial: PositionTrial) -> Figure:
     first = ask(copy.deepcopy(part), asked)
     ask(part, trial.question(2 * ids))
     again = alike(ask(part, asked), first)
-    ask(part, trial.question(torch.arange(trial.sizes.max_seq_len)[None], batch=3))
-    return worst(
-        {
-            "after others": again,
-            "after longer ones": alike(ask(part, asked), first),
-            "train()": alike(ask(part.train(), asked), first),
-        }
-    )
+    longer = trial.question(torch.arange(trial.sizes.max_seq_len)[None], batch=3)
+    ask(part, longer)
+    figures = {
+        "after others": again,
+        "after longer ones": alike(ask(part, asked), first),
+        "train()": alike(ask(part.train(), asked), first),
+    }
+    for _ in range(2):  # what is remembered may act only on what comes next
+        ask(part, longer)
+    return worst({**figures, "after train()": alike(ask(part.eval(), asked), first)})
 
 
 @promise("position", needs=("steady",))
@@ -191,6 +196,23 @@ def pieces(trial: PositionTrial) -> Figure:
     queries, keys = slice(LATER, LATER + 3), slice(2, None)
     found = ask(part, asked.of(queries, keys))
     return alike(found, cut(ask(part, asked), queries, keys))
+
+
+@promise("position", needs=("pieces",))
+@torch.no_grad()
+def lengthens(trial: PositionTrial) -> Figure:
+    """Queries and keys keep their length, or `lengthens` says that they do not.
+
+    Breach: a slip in the formula of a rotation; or what multiplies it is not told by `lengthens`, which an attention
+    without a softmax asks for. Where nothing gets longer, `lengthens` must be False.
+    """
+    part, asked = trial.part(), trial.question(torch.arange(trial.sizes.max_seq_len)[None])
+    if not turns(part):
+        raise DoesNotApply("it turns nothing")
+    ratio = part.rotate(asked.query, asked.query_ids).norm(dim=-1) / asked.query.norm(dim=-1)
+    far = (ratio - 1.0).abs().max().item()
+    told = f"lengthens is {part.lengthens}, and lengths change by {far:.1e}"
+    return truth((far > ROUNDING) == part.lengthens, told)
 
 
 @promise("position", needs=("steady",))

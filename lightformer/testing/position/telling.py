@@ -91,7 +91,7 @@ def longest(trial: PositionTrial) -> Figure:
     """Places are told apart up to `longest`, without it up to any.
 
     Breach: `longest` is not set where a table ends, or is more than it holds; or all ids from some end on are taken
-    for one place.
+    for one place, or begin anew, as `ids % n` does.
     """
     part, model = trial.part(), trial.model(is_causal=False)
     ask(part, trial.question(places(0, 1)))
@@ -106,4 +106,18 @@ def longest(trial: PositionTrial) -> Figure:
         return truth(False, f"{told}, but what comes of ids up to {last.max()} is not finite")
     if not change(other, one[:, SWAP]).held:
         return truth(False, f"{told}, but ids {last.min()} to {last.max()} are as one")
+    for step in _steps(trial.sizes.max_seq_len):
+        near = torch.arange(SEQ)[None]
+        apart = near.where(near < LATER, near - LATER + step)
+        if part.longest is not None and apart.max() >= part.longest:
+            continue
+        one, other = model(ids, position_ids=apart), model(ids[:, SWAP], position_ids=apart)
+        if not change(other, one[:, SWAP]).held:
+            return truth(False, f"{told}, but ids 0 and {step} are as one")
     return truth(True, f"{told}, and {last.max()} works")
+
+
+def _steps(longest: int) -> list[int]:
+    """Distances after which a part might begin anew."""
+    powers = [2**n for n in range(3, 14)] + [10**n for n in range(1, 5)]
+    return powers + [longest * 2**n for n in range(4)]

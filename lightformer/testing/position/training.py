@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightformer.position import Position
 from lightformer.testing import modules
 from lightformer.testing.devices import ELSEWHERE, follows
+from lightformer.testing.options import all_act
 from lightformer.testing.position.trial import (
     LATER,
     SEQ,
@@ -18,12 +19,16 @@ from lightformer.testing.position.trial import (
     Question,
     alike,
     ask,
+    places,
     turns,
 )
 from lightformer.testing.promise import DoesNotApply, Figure, promise, truth, worst
 
 COARSE = 0.1
 """bfloat16 rounds what the hooks give by less, and ids around FAR by up to 16."""
+
+POWERS = [2**n for n in range(13)]
+"""Places between which every order of distance occurs."""
 
 
 @promise("position", needs=("steady",))
@@ -135,3 +140,19 @@ def device(trial: PositionTrial) -> Figure:
     part, ids = trial.part().to(ELSEWHERE), torch.arange(SEQ)[None]
     asked = trial.question(ids).on(ELSEWHERE)
     return follows(lambda: ask(part, asked))
+
+
+@promise("position", needs=("steady", "longest"))
+def options(trial: PositionTrial) -> Figure:
+    """Each option does something.
+
+    Breach: an option is read and not used, or another stands in its place. Where it acts only together with another
+    one, leave this promise out with --skip options, or try it with that one, by --options.
+    """
+    dims = trial.sizes.dimensions()
+    end = trial.last(trial.part())[0, -1].item()
+    asked = trial.question(places(*range(SEQ), *(n for n in POWERS if SEQ <= n <= end)))
+    ask(trial.part(), asked)  # whether it does anything at all
+    return all_act(
+        trial.spec, lambda spec: _Hooks(spec(dims), asked), lambda hooks: hooks(asked.query)
+    )
