@@ -48,7 +48,7 @@ class TalkingHeadsAttention(SoftmaxAttention):
         scores = query @ key.mT * query.shape[-1] ** -0.5  # (batch, heads, query, key)
         bias = context.bias(query, key, key_start)
         if bias is not None:
-            scores = scores + bias
+            scores = scores + bias.to(scores.dtype)
         scores = _mix(self.mix_scores, scores)
         allowed = context.mask.dense(query.shape[2], key.shape[2], query.device, key_start)
         if allowed is not None:  # after mixing: what one head hides, another must not bring back

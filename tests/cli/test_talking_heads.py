@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lightformer import Backbone, BackboneConfig, attention, load_plugins
+from lightformer import Backbone, BackboneConfig, attention, load_plugins, testing
 
 FILE = Path(__file__).parents[2] / "plugins" / "talking_heads.py"
 
@@ -91,3 +91,8 @@ def test_weights_are_not_mixed_where_the_user_says_so() -> None:
     model = talking(mix_weights=False)
     assert model.blocks[0].attention.mix_weights is None
     assert not any("mix_weights" in name for name, _ in model.named_parameters())
+
+
+@pytest.mark.parametrize("options", [{}, {"mix_weights": False}])
+def test_keeps_the_promises(options: dict[str, bool]) -> None:
+    testing.check(attention.talking_heads(**options)).assert_held()

@@ -410,6 +410,24 @@ class ShowsWeightsOfItsOwn(Plain):
 
 
 @mutants.breaks("true weights")
+class ShowsWeightsWithoutTheBias(Plain):
+    """What is shown leaves the position out."""
+
+    def __init__(self, dims: Dimensions, /) -> None:
+        super().__init__(dims)
+        self.none = (NoPosition(dims),)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, context: AttentionContext, key_start: int
+    ) -> Tensor:
+        if context.weights is not None:
+            bare = replace(context, position=self.none[0], biases=[])
+            super().attend(query, key, value, bare, key_start)
+        given = replace(context, weights=None)
+        return super().attend(query, key, value, given, key_start)
+
+
+@mutants.breaks("true weights")
 class ShowsScores(Plain):
     """What is shown was made before the softmax."""
 

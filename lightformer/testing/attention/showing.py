@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -42,13 +44,16 @@ def true_weights(trial: AttentionTrial) -> Figure:
     mask, the bias, or the softmax. Where there is a map for each head, what comes out has to be a linear map of them.
     """
     part = trial.part()
+    position = trial.positions()[-1]
     subsets = (torch.arange(1, 2**KEYS)[:, None] >> torch.arange(KEYS)) % 2 == 1
+
+    context = trial.context(KEYS, AttentionMask(is_token=subsets), position=position)
 
     def tried(states: Tensor) -> tuple[Tensor, Tensor]:
         """Weights and output of one query, over every subset of the keys."""
         shown = list[Tensor]()
-        context = trial.context(KEYS, AttentionMask(is_token=subsets), weights=shown)
-        out = part(states.expand(len(subsets), -1, -1), context)
+        asked = replace(context, weights=shown)
+        out = part(states.expand(len(subsets), -1, -1), asked)
         return shown[0][:, :, KEYS // 2], out[:, KEYS // 2]
 
     shown, out = tried(trial.states(1, KEYS))

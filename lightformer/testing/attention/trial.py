@@ -54,12 +54,14 @@ class AttentionTrial:
         """An attention in float64, in which every parameter matters."""
         return stir(self.spec(self.sizes.dimensions()).double()).eval()
 
-    def context(self, seq_len: int, mask: AttentionMask, **more: Any) -> AttentionContext:
-        """What it is given beside hidden states, without positions."""
+    def context(
+        self, seq_len: int, mask: AttentionMask, *, position: str = "none", **more: Any
+    ) -> AttentionContext:
+        """What it is given beside hidden states."""
         ids = torch.arange(seq_len)[None]
-        none = find("position", "none")()(self.sizes.dimensions())
+        placed = stir(find("position", position)()(self.sizes.dimensions()).double())
         return AttentionContext(
-            mask=mask, position=none, query_positions=ids, key_positions=ids, **more
+            mask=mask, position=placed, query_positions=ids, key_positions=ids, **more
         )
 
     def states(self, batch: int = 2, seq_len: int = SEQ) -> Tensor:
