@@ -141,6 +141,14 @@ class Tokenizer:
         """Returns the ids of pieces of a text, cut before white space, as if it were whole."""
         return self.encode_batch([p.lstrip(" ") for p in pieces] if self._strips else pieces)
 
+    def encode_places(self, text: str) -> tuple[list[int], list[int]]:
+        """Returns the ids of a text, and the place in it at which each begins.
+
+        Those of one word may be out of order, where signs that combine with a letter were.
+        """
+        found = self._inner.encode(text, add_special_tokens=False)
+        return found.ids, [start for start, _ in found.offsets]
+
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of ids, readable.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -77,23 +77,52 @@ class Encoder:
         if self._held > _HELD:
             self._known.clear()
             self._held = 0
-        new = list(set(words).difference(self._known))
+        found: list[Any] = list(map(self._known.get, words))
+        places = [place for place, tokens in enumerate(found) if tokens is None]
+        new = list({words[place] for place in places})
         if len(new) > _NEW * len(words) and len(self._known) > _LEARNT:
             return None
-        if new:
-            self._learn(new)
-        found = [self._known[word] for word in words]
-        sizes = np.cumsum([0, *map(len, found)])  # bytes before each word
-        lengths = np.diff(sizes[np.cumsum([0, *map(len, cut)])]) // self._dtype.itemsize
+        self._learn(new)
+        for place in places:
+            found[place] = self._known[words[place]]
+        sizes = _sums(found)  # bytes before each word
+        lengths = np.diff(sizes[_sums(cut)]) // self._dtype.itemsize
         return Encoded(np.frombuffer(b"".join(found), self._dtype), lengths)
 
     def _learn(self, words: list[str]) -> None:
-        encoded = self._whole(words)
-        tokens = encoded.tokens.tobytes()
-        ends = np.cumsum(encoded.lengths * self._dtype.itemsize).tolist()
-        for word, start, end in zip(words, [0, *ends], ends, strict=False):
-            self._known[word] = tokens[start:end]
-        self._held += len(tokens) + sum(map(sys.getsizeof, words)) + _ENTRY * len(words)
+        """Encodes words one by one, or as a text where they make one: that takes half the time."""
+        alone = [word for word in words if not _stays_apart(word)]
+        if alone:
+            encoded = self._whole(alone)
+            self._keep(alone, encoded.tokens, np.cumsum(encoded.lengths))
+        together = list(filter(_stays_apart, words))
+        for group in _batches(together):
+            ids, places = self._tokenizer.encode_places("".join(group))
+            ends = np.searchsorted(places, _sums(group)[1:])
+            self._keep(group, np.array(ids, self._dtype), ends)
+
+    def _keep(
+        self, words: list[str], tokens: npt.NDArray[Any], ends: npt.NDArray[np.int64]
+    ) -> None:
+        """Notes the tokens of words, of which the first so many end where each word does."""
+        stored = tokens.tobytes()
+        start = 0
+        for word, end in zip(words, (ends * self._dtype.itemsize).tolist(), strict=True):
+            self._known[word] = stored[start:end]
+            start = end
+        self._held += len(stored) + sum(map(sys.getsizeof, words)) + _ENTRY * len(words)
+
+
+def _stays_apart(word: str) -> bool:
+    """Whether words such as this one, joined, are a text that is cut into them again."""
+    return word.startswith(" ") and not word[-1].isspace()
+
+
+def _sums(parts: Sequence[Sized]) -> npt.NDArray[np.int64]:
+    """Returns how much comes before each part, and last, how much all are."""
+    found = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=found[1:])
+    return found
 
 
 def _batches(pieces: list[str]) -> Iterator[list[str]]:
