@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightformer.activations import Activation, activation_function
 from lightformer.errors import ConfigError
 from lightformer.norm import Norm
+from lightformer.plain import from_plain
 
 Pooling = Literal["first", "mean", "last"]
 
@@ -109,8 +110,9 @@ def check_pooling(pooling: Pooling, is_causal: bool) -> None:
     """Refuses to read a whole sequence off a position that sees nothing of it.
 
     Raises:
-        ConfigError: it is the first one of a causal backbone.
+        ConfigError: it is the first one of a causal backbone, or there is no such pooling.
     """
+    from_plain(Pooling, pooling, "pooling")
     if pooling == "first" and is_causal:
         raise ConfigError(
             "pooling must be last or mean where the backbone is causal, as its first position sees nothing but "

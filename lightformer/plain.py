@@ -48,8 +48,8 @@ def from_plain(annotation: Any, value: Any, where: str = "") -> Any:
     """Returns the value of type `annotation` that plain data stands for.
 
     Args:
-        annotation: a spec's abstract class, a dataclass, a number, text, a container of these, or anything
-            else, for which `value` is returned as it is
+        annotation: a spec's abstract class, a dataclass, a number, text, some choices, a container of these,
+            or anything else, for which `value` is returned as it is
         value: plain data, or what is already of the type; a path is text
         where: the dotted name of the value, for messages
 
@@ -62,6 +62,8 @@ def from_plain(annotation: Any, value: Any, where: str = "") -> Any:
         return value if value is None or len(chosen) > 1 else from_plain(chosen[0], value, where)
     if origin in (list, tuple):
         return origin(_items(annotation, value, where))
+    if origin is typing.Literal:
+        return _choice(arguments, value, where)
     if not isinstance(annotation, type):
         return value
     if annotation in WORDS:
@@ -79,6 +81,13 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
     fitting = (int, float) if kind is float else kind
     if not isinstance(value, fitting) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{where} must be {WORDS[kind]}, but is {value!r}.")
+    return value
+
+
+def _choice(known: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value not in known:
+        hint = did_you_mean(str(value), map(str, known))
+        raise ConfigError(f"{where} cannot be {value!r}.{hint}")
     return value
 
 

@@ -451,9 +451,22 @@ def test_a_first_position_that_sees_nothing_else_is_not_read(cls: type[Task]) ->
     assert said(encoder.embed, ["abc"], pooling="first") == sentence
 
 
+def test_a_pooling_that_is_not_there_is_refused() -> None:
+    sentence = "pooling cannot be 'frist'. Did you mean 'first'? Known: first, last, mean."
+    for cls in (BertPretraining, Encoder, NextSentencePrediction, SequenceClassification):
+        assert said(cls, vocabulary=WORDS, backbone=SIZES, pooling="frist") == sentence
+    encoder = made(Encoder)
+    encoder.tokenizer = Letters()
+    assert said(encoder.embed, ["abc"], pooling="frist") == sentence
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (
+            {"backbone": {"position": {"name": "rope", "pairs": "halff"}}},
+            "backbone.position.pairs cannot be 'halff'. Did you mean 'half'? Known: half, interleaved.",
+        ),
         ({"freeze": [3]}, "freeze[0] must be text, but is 3."),
         ({"freeze": "backbone.*"}, "freeze must be a list, but is 'backbone.*'."),
         ({"layer_lr_decay": "x"}, "layer_lr_decay must be a number, but is 'x'."),
