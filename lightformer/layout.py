@@ -118,7 +118,7 @@ def frame(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Lays segments out as `[CLS] A [SEP] B [SEP]`, a row each, padded to the longest.
 
-    A tokenizer without [CLS] or [SEP] gets rows without.
+    A tokenizer without [CLS] or [SEP] gets rows without, and one that opens a second text with more, rows with that.
 
     Args:
         corpus: where the tokens are
@@ -130,7 +130,7 @@ def frame(
         The ids, which of them are no padding, and the segment of each; all (batch, seq).
     """
     cls_id, sep_id = vocabulary.cls_id, vocabulary.sep_id
-    total = sum(lengths) + (cls_id is not None) + (sep_id is not None) * len(starts)
+    total = sum(lengths) + vocabulary.around(len(starts))
     column = np.arange(np.max(total))[None]  # (1, seq)
     ids = np.full((len(starts[0]), column.size), vocabulary.pad_id, dtype=np.int64)
     segments = np.zeros_like(ids)
@@ -141,7 +141,10 @@ def frame(
         position += 1
     for number, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         opens = position
-        ids.ravel()[runs(corner + opens, length)] = corpus.tokens[runs(start, length)]
+        for opening in vocabulary.second_ids if number else ():
+            ids[np.arange(len(ids)), position] = opening
+            position = position + 1
+        ids.ravel()[runs(corner + position, length)] = corpus.tokens[runs(start, length)]
         position = position + length
         if sep_id is not None:
             ids[np.arange(len(ids)), position] = sep_id

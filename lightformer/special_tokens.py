@@ -83,14 +83,26 @@ def _tokens(value: Any) -> list[int | str]:
     return [value] if isinstance(value, (int, str)) and not isinstance(value, bool) else []
 
 
-def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
-    """Returns what a tokenizer's own template puts before and after a text."""
+def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int], list[int]]:
+    """Returns what a tokenizer's own template puts before a text, between the two of a pair, and after a text."""
     known = inner.get_vocab()
     for text in sorted(known, key=known.__getitem__):  # the first that is not lost
-        whole = inner.encode(text)
-        if places := [i for i, of in enumerate(whole.sequence_ids) if of is not None]:
-            return whole.ids[: places[0]], whole.ids[places[-1] + 1 :]
-    return [], []
+        one, two = inner.encode(text), inner.encode(text, text)
+        if 0 in one.sequence_ids:
+            before, after = one.ids[: _first(one, 0)], one.ids[_end(one, 0) :]
+            return before, two.ids[_end(two, 0) : _first(two, 1)], after
+    return [], [], []
+
+
+def _first(encoding: tokenizers.Encoding, text: int) -> int:
+    """Where a text starts."""
+    return encoding.sequence_ids.index(text)
+
+
+def _end(encoding: tokenizers.Encoding, text: int) -> int:
+    """Where a text has ended."""
+    owners = encoding.sequence_ids
+    return len(owners) - owners[::-1].index(text)
 
 
 def vocabulary(
@@ -107,7 +119,7 @@ def vocabulary(
         size: number of token ids
     """
     known = {} if inner is None else inner.get_vocab()
-    before, after = ([], []) if inner is None else around(inner)
+    before, between, after = ([], [], []) if inner is None else around(inner)
     found: dict[str, int | None] = {}
     for role, spellings in SPELLINGS.items():
         other = named.get(_OTHER_USE.get(role, ""), ())
@@ -117,11 +129,14 @@ def vocabulary(
         tokens = [*named[role], *guessed] if named.get(role) else [] if role in named else guessed
         ids = (known.get(token) if isinstance(token, str) else token for token in tokens)
         found[role] = next((i for i in ids if i is not None and 0 <= i < size), None)
+    second: tuple[int, ...] = ()
     if before or after:
         found["cls_id"] = before[0] if before else None
         found["sep_id"] = after[-1] if after else None
+        if between[: len(after)] == after:
+            second = tuple(between[len(after) :])
     pad_id = found.pop("pad_id")
-    return Vocabulary(size, pad_id or 0, pads=pad_id is not None, **found)  # type: ignore[arg-type]
+    return Vocabulary(size, pad_id or 0, pads=pad_id is not None, second_ids=second, **found)  # type: ignore[arg-type]
 
 
 def named_by(known: Vocabulary) -> dict[str, list[int | str]]:

@@ -85,7 +85,7 @@ def read_vocabulary(
                 f"{settings.where} has a vocabulary of {size} tokens, but the tokenizer.json beside it one of "
                 f"{len(tokenizer)}; they are not of the same model."
             )
-        before, after = tokenizer.around
+        before, _, after = tokenizer.around
         if task == "CausalLM":
             known = replace(known, prompt_ids=tuple(before))
         elif len(before) > 1 or len(after) > 1:

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from corpora import make_corpus
+from tokenizers import Tokenizer as Inner
+from tokenizers import models, pre_tokenizers, processors
 
 from lightformer import examples
 from lightformer.errors import ConfigError, DataError
 from lightformer.examples import Corpus
+from lightformer.tokenizer import Tokenizer
 from lightformer.vocabulary import Vocabulary
 
 # Tokens count up, so that each names its own place in the text.
@@ -247,6 +250,45 @@ def test_of_a_labelled_pair_the_longer_text_is_cut(vocabulary: Vocabulary) -> No
     lengths = [tuple(map(len, segments(row))) for row in batch["input_ids"]]
     assert lengths == [(3, 8), (8, 3), (6, 5), (2, 2)]
     assert batch["token_type_ids"][0].tolist() == [0] * 5 + [1] * 9
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        processors.BertProcessing(("</s>", 2), ("<s>", 1)),
+        processors.RobertaProcessing(("</s>", 2), ("<s>", 1)),
+        processors.TemplateProcessing("<s> $A", "<s> $A <s> $B", [("<s>", 1)]),
+        processors.TemplateProcessing("$A </s>", "$A </s> $B </s>", [("</s>", 2)]),
+    ],
+)
+def test_a_pair_is_laid_out_as_its_tokenizer_does(template: Any) -> None:
+    words = ["<pad>", "<s>", "</s>", *map(chr, range(97, 123))]
+    inner = Inner(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    inner.add_special_tokens(words[:3])
+    inner.post_processor = template
+    corpus = replace(make_corpus([[3, 5], [2, 1], [4, 2]]), labels=np.arange(3))
+    known = Tokenizer(inner).vocabulary
+    part = examples.labelled(seq_len=13)(corpus, known, 3, True)
+    batch = every(part)
+    present = batch.get("attention_mask", torch.ones_like(batch["input_ids"]) == 1)
+    for number, first in enumerate(corpus.documents[:-1]):
+        start, middle, end = corpus.sentences[first : first + 3]
+        texts = (
+            " ".join(words[i + 10] for i in range(*at)) for at in ((start, middle), (middle, end))
+        )
+        expected = inner.encode(*texts)
+        row = present[number]
+        assert batch["input_ids"][number][row].tolist() == expected.ids
+        owners = batch["token_type_ids"][number][row].tolist()
+        text = [i for i, of in enumerate(expected.sequence_ids) if of is not None]
+        assert [owners[i] for i in text] == [expected.sequence_ids[i] for i in text]
+    assert part.lengths(np.arange(3), 0).tolist() == present.sum(dim=1).tolist()
+    pairs = examples.sentence_pairs(seq_len=17, short_share=0.0)
+    if known.cls_id is not None and known.sep_id is not None:
+        rows = every(pairs(make_corpus(DOCUMENTS * 5), known, 3, True))["input_ids"]
+        assert rows.shape[1] == 17
+        assert known.around(2) == int(torch.isin(rows[0], torch.tensor([1, 2])).sum())
 
 
 def test_rows_without_special_tokens_have_none() -> None:

@@ -36,9 +36,8 @@ What is said of dropout is read too, and written again. The models of `transform
 (before the pooler of RoBERTa) or fewer (not after the feed-forwards of ALBERT), which changes training, and no result.
 
 A text is framed as the folder's own template says, by one token at most on each side; a folder with a longer frame is
-refused, unless its model goes on with a prompt. Pairs of texts are laid out as in BERT, `[CLS] A [SEP] B [SEP]`, when
-lightformer trains on them: RoBERTa's own template has two `</s>` between the texts, which lightformer does not put
-there.
+refused, unless its model goes on with a prompt. Of a pair, what the template puts between the texts is put there (two
+`</s>` for RoBERTa).
 
 | model | of | scores | loss | gradients | left | in and out | greedy |
 |---|---|---|---|---|---|---|---|

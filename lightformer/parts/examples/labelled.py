@@ -42,9 +42,7 @@ class Labelled(Examples):
         self.labels = corpus.labels
         columns = np.diff(corpus.documents)
         self.pairs = bool(len(columns) and columns[0] == 2)
-        self.extra = (vocabulary.cls_id is not None) + (vocabulary.sep_id is not None) * (
-            1 + self.pairs
-        )
+        self.extra = vocabulary.around(1 + self.pairs)
         self.room = seq_len - self.extra
         if self.room < 1 + self.pairs:
             least = self.extra + 1 + self.pairs

@@ -57,13 +57,16 @@ class SentencePairs(Examples):
                 "sentence_pairs needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
                 "choose another tokenizer.kind."
             )
-        if seq_len < 5:
-            raise ConfigError(f"seq_len must be at least 5 for two sentences, not {seq_len}.")
+        extra = vocabulary.around(2)
+        if seq_len < extra + 2:
+            raise ConfigError(
+                f"seq_len must be at least {extra + 2} for two sentences, not {seq_len}."
+            )
         if not 0 <= short_share <= 1:
             raise ConfigError(f"short_share must be between 0 and 1, not {short_share}.")
         if negative not in ("other_document", "swapped"):
             raise ConfigError(f"negative must be other_document or swapped, not {negative!r}.")
-        self.seq_len, self.room = seq_len, seq_len - 3
+        self.seq_len, self.room = seq_len, seq_len - extra
         self.short_share = short_share
         self.swapped = negative == "swapped"
         self.document_starts = corpus.bounds()  # (documents + 1,)
