@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,6 +218,7 @@ def write_folder(folder: Folder, to: Path) -> None:
     """
     _write_json(folder.settings, to / SETTINGS)
     save_file(folder.tensors, to / TENSORS, metadata={"format": "pt"})
+    shutil.copymode(to / SETTINGS, to / TENSORS)  # else nobody but the owner may read it
     if folder.generation is not None:
         _write_json(folder.generation, to / GENERATION)
     if folder.about is not None:

@@ -472,6 +472,11 @@ def test_what_no_family_can_express(tmp_path: Path) -> None:
     )
 
 
+def test_whoever_may_read_one_file_may_read_all(folder: Path) -> None:
+    modes = {file.stat().st_mode for file in folder.iterdir()}
+    assert len(modes) == 1
+
+
 def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
         StorageError, match="out is there already; name a new folder, or move it away"
