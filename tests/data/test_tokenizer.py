@@ -61,16 +61,54 @@ def test_pieces_give_the_tokens_of_the_whole(kind: Kind) -> None:
     assert [*chain(*tokenizer.encode_pieces(pieces))] == tokenizer.encode(TEXT)
 
 
-def test_pieces_give_the_tokens_of_the_whole_where_a_tokenizer_puts_spaces_in_front() -> None:
-    inner = tokenizers.Tokenizer(models.WordLevel({"<unk>": 0, "▁a": 1, "▁b": 2, "▁": 3}, "<unk>"))
-    inner.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
-    inner.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+LETTERS = {
+    "<unk>": 0,
+    "▁": 1,
+    "\n": 2,
+    "\t": 3,
+    ".": 4,
+    "o": 5,
+    "n": 6,
+    "e": 7,
+    "T": 8,
+    "w": 9,
+    "Ġ": 10,
+    "Ċ": 11,
+    "a": 12,
+    "b": 13,
+}
+FRONTS = {  # each puts a space in front of a text
+    "llama 2": (None, normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), []),
+    "metaspace": (pre_tokenizers.Metaspace(), None, []),
+    "bytes": (pre_tokenizers.ByteLevel(), None, []),
+    "llama 2, which joins breaks": (
+        None,
+        normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]),
+        [("\n", "\n")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_pieces_give_the_tokens_of_the_whole_where_a_tokenizer_puts_spaces_in_front(
+    name: str,
+) -> None:
+    pre_tokenizer, normalizer, merges = FRONTS[name]
+    vocabulary = LETTERS | ({"\n\n": 14} if merges else {})
+    inner = tokenizers.Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>"))
+    if normalizer is not None:
+        inner.normalizer = normalizer
+    if pre_tokenizer is not None:
+        inner.pre_tokenizer = pre_tokenizer
     tokenizer = Tokenizer(inner)
-    assert tokenizer.encode(" b") == [3, 2]
-    assert (
-        [*chain(*tokenizer.encode_pieces(["a b", " a"]))] == tokenizer.encode("a b a") == [1, 2, 1]
+    spaces = ["One.", " Two.", "  One.", "    Two one.", " two"]
+    assert [*chain(*tokenizer.encode_pieces(spaces))] == tokenizer.encode("".join(spaces))
+    breaks = ["One.", "\nTwo.", "\n\n\tOne.", " Two.", "\t\none"]
+    whole = tokenizer.encode("".join(breaks))
+    assert [*chain(*tokenizer.encode_pieces(breaks))] == whole
+    ids, owners = tokenizer.encode_words(breaks)
+    assert [[i for i, of in zip(ids, owners, strict=True) if of == n] for n in range(5)] == (
+        tokenizer.encode_pieces(breaks)
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tokenizers
 from corpora import sentences
-from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors, trainers
 
 from lightformer.data.store import encoder
 from lightformer.data.store.chunks import (
@@ -29,7 +29,7 @@ from lightformer.tokenizer import Tokenizer, TokenizerConfig
 STRANGE = [
     *("a", "B", "moon", "Lamp", "don't", "we're", "12", "3456", ".", "...", "!?", '"', "(", "é", "\u0301", "ß", "Σ"),
     *("雨", "雪。", "\u00b4", "\u200b", "\ufeff", "\x01", "\x1c", "\x0b", "ﬁ", "½", "🙂"),
-    *("##", "▁", "Ġ", "[MASK]", "<x>", "[SEP]"),
+    *("##", "▁", "Ġ", "[MASK]", "<x>", "<y>", "[SEP]", "one", "国"),
     *(" ", " ", " ", " ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u3000", "\x85", "\u2028"),
 ]  # fmt: skip
 TEXT = sentences(301, 0) + " ".join(STRANGE)
@@ -56,6 +56,12 @@ def made(
         trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=["[UNK]"], show_progress=False)
     inner.train_from_iterator([*texts(1), TEXT], trainer)
     inner.add_special_tokens([AddedToken("[MASK]", lstrip=True), AddedToken("<x>"), *added])
+    return inner
+
+
+def framed(inner: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """With a template that also moves the places of tokens."""
+    inner.post_processor = processors.RobertaProcessing(("[SEP]", 1), ("[MASK]", 2))
     return inner
 
 
@@ -102,6 +108,21 @@ CASES: dict[str, tuple[Callable[[], tokenizers.Tokenizer], Any]] = {
             pre_tokenizers.Whitespace(),
             normalizers.Sequence([normalizers.BertNormalizer(), normalizers.NFD(), normalizers.StripAccents()]),
         ),
+        AT_WHITE_SPACE,
+    ),
+    "bert's normalizer, a token that takes spaces": (
+        lambda: made(
+            pre_tokenizers.BertPreTokenizer(),
+            normalizers.BertNormalizer(),
+            None,
+            AddedToken("<y>", lstrip=True, normalized=True),
+        ),
+        AT_WHITE_SPACE,
+    ),
+    "roberta": (lambda: framed(made(pre_tokenizers.ByteLevel(add_prefix_space=False))), AT_WHITE_SPACE),
+    "roberta, a space in front": (lambda: framed(made(pre_tokenizers.ByteLevel())), AT_SPACES),
+    "words, bytes with a space in front": (
+        lambda: framed(made(after(pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel()))),
         AT_WHITE_SPACE,
     ),
     "digits": (lambda: made(after(pre_tokenizers.Whitespace(), pre_tokenizers.Digits())), AT_WHITE_SPACE),
@@ -166,17 +187,17 @@ def test_words_are_learned_once_and_forgotten_when_they_are_many(
 ) -> None:
     tokenizer = Tokenizer(of_kind("bpe"))
     asked: list[str] = []
-    real = Tokenizer.encode_places
+    real = Tokenizer.encode_words
     monkeypatch.setattr(
-        Tokenizer, "encode_places", lambda self, t: (asked.extend(t.split()), real(self, t))[1]
+        Tokenizer, "encode_words", lambda self, w: (asked.extend(w), real(self, w))[1]
     )
     pieces = [f" {word}" for word in ("red", "moon", "red", "lamp", "moon", "red")] * 5
     encode = Encoder(tokenizer, np.dtype("<u2"))
     first, second = encode(pieces), encode(pieces)
-    assert sorted(asked) == ["lamp", "moon", "red"]
+    assert asked == [" red", " moon", " lamp"]
     monkeypatch.setattr(encoder, "_HELD", 100)
     third = encode(pieces)
-    assert sorted(asked) == ["lamp", "lamp", "moon", "moon", "red", "red"]
+    assert asked == [" red", " moon", " lamp"] * 2
     assert first.tokens.tolist() == second.tokens.tolist() == third.tokens.tolist()
 
 
