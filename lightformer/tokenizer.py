@@ -78,7 +78,7 @@ class Tokenizer:
         # Some tokenizers put a space in front of a text. There a piece goes without its own, and one that begins with
         # a line break is read behind a letter, so that the space is put before that.
         def ids(text: str) -> list[int]:
-            return inner.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
+            return inner.encode(text, add_special_tokens=False).ids
 
         self._letter = ids(_LETTER)
         self._strips = ids(f"{_LETTER} b") != self._letter + ids(" b")
@@ -167,7 +167,7 @@ class Tokenizer:
             found = self.encode_pieces(words)
             return [*chain(*found)], [owner for owner, ids in enumerate(found) for _ in ids]
         together = self._inner.encode(words, is_pretokenized=True, add_special_tokens=False)
-        return together.ids, together.word_ids
+        return together.ids, [owner or 0 for owner in together.word_ids]  # of no word is none here
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of ids, readable.
