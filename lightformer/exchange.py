@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightformer.checkpoint import own_entry, read_checkpoint
-from lightformer.data.folders import publish
+from lightformer.data.folders import is_taken, publish
 from lightformer.errors import CheckpointError, StorageError
 from lightformer.hf.folder import SETTINGS, TENSORS, is_folder
 from lightformer.hf.writing import Folder, express, write_folder
@@ -78,7 +78,7 @@ def _defaults(task: type[Task]) -> dict[str, Any]:
 def _new_folder(target: Path) -> Iterator[Path]:
     """Gives a folder to fill, which gets its name when it is whole."""
     taken = StorageError(f"{target} is there already; name a new folder, or move it away.")
-    if target.exists():
+    if is_taken(target):
         raise taken
     with publish(target, "name a folder in a place") as folder:
         if folder is None:  # another process was faster

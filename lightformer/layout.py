@@ -118,7 +118,7 @@ def frame(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Lays segments out as `[CLS] A [SEP] B [SEP]`, a row each, padded to the longest.
 
-    A tokenizer without [CLS] or [SEP] gets rows without, and one that opens a second text with more, rows with that.
+    A tokenizer without [CLS] or [SEP] gets rows without, and one with another template for pairs, rows as that says.
 
     Args:
         corpus: where the tokens are
@@ -129,26 +129,26 @@ def frame(
     Returns:
         The ids, which of them are no padding, and the segment of each; all (batch, seq).
     """
-    cls_id, sep_id = vocabulary.cls_id, vocabulary.sep_id
-    total = sum(lengths) + vocabulary.around(len(starts))
+    around = vocabulary.frame(len(starts))
+    total = sum(lengths) + sum(map(len, around))
     column = np.arange(np.max(total))[None]  # (1, seq)
     ids = np.full((len(starts[0]), column.size), vocabulary.pad_id, dtype=np.int64)
     segments = np.zeros_like(ids)
-    position = np.zeros(len(ids), dtype=np.int64)
-    corner = np.arange(len(ids)) * column.size
-    if cls_id is not None:
-        ids[:, 0] = cls_id
-        position += 1
+    rows = np.arange(len(ids))
+    position = np.zeros_like(rows)  # of what is put next
+
+    def put(tokens: tuple[int, ...]) -> None:
+        nonlocal position
+        for token in tokens:
+            ids[rows, position] = token
+            position = position + 1
+
+    put(around[0])
     for number, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         opens = position
-        for opening in vocabulary.second_ids if number else ():
-            ids[np.arange(len(ids)), position] = opening
-            position = position + 1
-        ids.ravel()[runs(corner + position, length)] = corpus.tokens[runs(start, length)]
+        ids.ravel()[runs(rows * column.size + opens, length)] = corpus.tokens[runs(start, length)]
         position = position + length
-        if sep_id is not None:
-            ids[np.arange(len(ids)), position] = sep_id
-            position = position + 1
+        put(around[number + 1])
         if number:
             segments[(column >= opens[:, None]) & (column < position[:, None])] = number
     return ids, column < np.asarray(total)[:, None], segments

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 
-from lightformer.errors import CheckpointError
+from lightformer.errors import CheckpointError, ConfigError
 from lightformer.vocabulary import Vocabulary
 
 SPELLINGS = {
@@ -83,26 +84,31 @@ def _tokens(value: Any) -> list[int | str]:
     return [value] if isinstance(value, (int, str)) and not isinstance(value, bool) else []
 
 
-def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int], list[int]]:
-    """Returns what a tokenizer's own template puts before a text, between the two of a pair, and after a text."""
+def around(inner: tokenizers.Tokenizer, texts: int = 1) -> tuple[list[int], ...]:
+    """Returns what a tokenizer's own template puts before a text, and after it.
+
+    Args:
+        inner: the tokenizer
+        texts: 2 for a pair, of which it is what stands before, between and after
+
+    Raises:
+        ConfigError: the second text comes first.
+    """
     known = inner.get_vocab()
     for text in sorted(known, key=known.__getitem__):  # the first that is not lost
-        one, two = inner.encode(text), inner.encode(text, text)
-        if 0 in one.sequence_ids:
-            before, after = one.ids[: _first(one, 0)], one.ids[_end(one, 0) :]
-            return before, two.ids[_end(two, 0) : _first(two, 1)], after
-    return [], [], []
-
-
-def _first(encoding: tokenizers.Encoding, text: int) -> int:
-    """Where a text starts."""
-    return encoding.sequence_ids.index(text)
-
-
-def _end(encoding: tokenizers.Encoding, text: int) -> int:
-    """Where a text has ended."""
-    owners = encoding.sequence_ids
-    return len(owners) - owners[::-1].index(text)
+        whole = inner.encode(text, text if texts == 2 else None)
+        owners = whole.sequence_ids
+        if 0 in owners:
+            starts = [owners.index(number) for number in range(texts)]
+            if starts != sorted(starts):
+                raise ConfigError(
+                    "The template of a tokenizer must put the first text of a pair first, but this one the second; "
+                    "change its post_processor."
+                )
+            ends = [len(owners) - owners[::-1].index(number) for number in range(texts)]
+            borders = zip([0, *ends], [*starts, len(owners)], strict=True)
+            return tuple(whole.ids[end:start] for end, start in borders)
+    return ([],) * (texts + 1)
 
 
 def vocabulary(
@@ -119,7 +125,7 @@ def vocabulary(
         size: number of token ids
     """
     known = {} if inner is None else inner.get_vocab()
-    before, between, after = ([], [], []) if inner is None else around(inner)
+    before, after = ([], []) if inner is None else around(inner)
     found: dict[str, int | None] = {}
     for role, spellings in SPELLINGS.items():
         other = named.get(_OTHER_USE.get(role, ""), ())
@@ -129,14 +135,15 @@ def vocabulary(
         tokens = [*named[role], *guessed] if named.get(role) else [] if role in named else guessed
         ids = (known.get(token) if isinstance(token, str) else token for token in tokens)
         found[role] = next((i for i in ids if i is not None and 0 <= i < size), None)
-    second: tuple[int, ...] = ()
     if before or after:
         found["cls_id"] = before[0] if before else None
         found["sep_id"] = after[-1] if after else None
-        if between[: len(after)] == after:
-            second = tuple(between[len(after) :])
     pad_id = found.pop("pad_id")
-    return Vocabulary(size, pad_id or 0, pads=pad_id is not None, second_ids=second, **found)  # type: ignore[arg-type]
+    made = Vocabulary(size, pad_id or 0, pads=pad_id is not None, **found)  # type: ignore[arg-type]
+    if inner is None or inner.post_processor is None:
+        return made
+    pair = tuple(map(tuple, around(inner, 2)))
+    return made if pair == made.frame(2) else replace(made, pair_ids=pair)
 
 
 def named_by(known: Vocabulary) -> dict[str, list[int | str]]:

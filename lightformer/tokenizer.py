@@ -127,8 +127,8 @@ class Tokenizer:
         write_map(self._inner, self.vocabulary, folder)
 
     @property
-    def around(self) -> tuple[list[int], list[int], list[int]]:
-        """The ids that its own template puts before a text, between the two of a pair, and after a text."""
+    def around(self) -> tuple[list[int], ...]:
+        """The ids that its own template puts before a text, and those after it."""
         return around(self._inner)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Vocabulary:
         sep_id: id that ends a segment, where the tokenizer has one
         mask_id: id that hides a token, where the tokenizer has one
         eos_id: id that ends a document, where the tokenizer has one
-        second_ids: ids that open the second text of a pair, where the tokenizer has such (RoBERTa)
+        pair_ids: ids before, between and after the two texts of a pair, where they are others than cls_id, sep_id and
+            sep_id, such as RoBERTa's
         stop_ids: further ids that end what a model generates, where it was trained with several
         prompt_ids: ids that stand in front of each prompt, where a model was trained so
         pads: whether that of pad_id is a token for padding; else it is a word, which a mask alone tells from padding
@@ -34,7 +36,7 @@ class Vocabulary:
     sep_id: int | None = None
     mask_id: int | None = None
     eos_id: int | None = None
-    second_ids: tuple[int, ...] = ()
+    pair_ids: tuple[tuple[int, ...], ...] = ()
     stop_ids: tuple[int, ...] = ()
     prompt_ids: tuple[int, ...] = ()
     pads: bool = True
@@ -45,7 +47,7 @@ class Vocabulary:
     def special_ids(self) -> tuple[int, ...]:
         """The ids that are not text."""
         ids = (self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id, self.eos_id)
-        more = (*self.second_ids, *self.stop_ids, *self.prompt_ids)
+        more = (*chain(*self.pair_ids), *self.stop_ids, *self.prompt_ids)
         return tuple(sorted({i for i in (*ids, *more) if i is not None}))
 
     @property
@@ -53,10 +55,12 @@ class Vocabulary:
         """The ids after which nothing more is generated."""
         return self.stop_ids if self.eos_id is None else (self.eos_id, *self.stop_ids)
 
-    def around(self, texts: int) -> int:
-        """Returns how many ids stand before, between and after so many texts in a row."""
-        ends = (self.cls_id is not None) + (self.sep_id is not None) * texts
-        return ends + len(self.second_ids) * (texts - 1)
+    def frame(self, texts: int) -> tuple[tuple[int, ...], ...]:
+        """Returns the ids before a text, and those after it; of a pair, those before, between and after its texts."""
+        if texts == 2 and self.pair_ids:
+            return self.pair_ids
+        before, after = (() if end is None else (end,) for end in (self.cls_id, self.sep_id))
+        return (before, *[after] * texts)
 
     def framed(self, ids: Sequence[int], longest: int | None = None) -> list[int]:
         """Returns a text as a row: between what opens a row and what ends one, where there is such a token.
@@ -65,6 +69,6 @@ class Vocabulary:
             ids: of the text
             longest: length of the row at most; the end of the text is cut off
         """
-        room = None if longest is None else longest - self.around(1)
-        row = [i for i in (self.cls_id, *ids[:room], self.sep_id) if i is not None]
-        return row or [self.pad_id]
+        before, after = self.frame(1)
+        room = None if longest is None else longest - len(before) - len(after)
+        return [*before, *ids[:room], *after] or [self.pad_id]

@@ -77,9 +77,10 @@ class FilesModule(DataModule):
         if on_error not in ("stop", "skip"):
             raise ConfigError(f"on_error must be stop or skip, not {on_error!r}.")
         for name, weight in train.items() if isinstance(train, dict) else ():
-            if not 0 < weight < math.inf:
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 < weight < math.inf:
                 raise ConfigError(
-                    f"data.train must give each source a weight above 0, but {name} has {weight}; "
+                    f"data.train must give each source a weight above 0, but {name} has {weight!r}; "
                     "2 is twice an epoch, 0.5 every other epoch."
                 )
         check_encoding(encoding)

@@ -83,6 +83,24 @@ def made_once(file: Path, make: Callable[[], str]) -> Path:
     return file
 
 
+def is_taken(target: Path) -> bool:
+    """Whether something has this name already.
+
+    Raises:
+        StorageError: nothing can have it.
+    """
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:  # too long, or with a NUL in it
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(
+            f"{target} cannot be written ({reason}); give it another name."
+        ) from error
+    return True
+
+
 def partial_of(target: Path) -> Path:
     """Returns the folder that becomes `target` when it is whole."""
     return target.with_name(f".{target.name}.partial")

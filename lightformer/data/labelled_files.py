@@ -76,7 +76,7 @@ class LabelledFiles(FilesModule):
         names, reading = LabelNames(self.label), Reading(self.encoding, self.on_error)
         for share in self._shares["train"]:
             for file in share.files:
-                rows = read_rows(file, reading)
+                rows = read_rows(file, reading, [self.label])
                 for _ in reading.each(
                     lambda row: names.add(row[0], column(*row, self.label)), rows
                 ):
@@ -89,7 +89,7 @@ class LabelledFiles(FilesModule):
         return self._names.names()
 
     def read(self, split: Split, files: Iterable[str], reading: Reading) -> Iterator[Document]:
-        found = chain.from_iterable(read_rows(file, reading) for file in files)
+        found = chain.from_iterable(read_rows(file, reading, self._needed) for file in files)
         documents = reading.each(self._document, found)
         if split == "test" or not self.held_out:
             yield from documents
@@ -117,6 +117,12 @@ class LabelledFiles(FilesModule):
         if not all(piece.strip() for piece in pieces):
             raise DataError(f"{where} has no text; leave such rows out.")
         return Document(pieces, self._names.number(where, column(where, values, self.label)))
+
+    @property
+    def _needed(self) -> list[str]:
+        """The columns that may be used."""
+        texts = (self.text,) if self.text else _USUAL
+        return [name for name in (*texts, self.text_pair, self.label) if name is not None]
 
     def _columns(self, where: str, values: Mapping[str, Any]) -> list[str]:
         text = self.text or next((name for name in _USUAL if name in values), None)

@@ -56,21 +56,30 @@ class LabelNames:
 
     def add(self, where: str, value: Any) -> None:
         """Takes the label of a training row."""
-        label = clean_label(where, self._name, value)
-        for other, place in self._seen.items():
-            if type(other) is not type(label):
-                raise DataError(
-                    f"{where} has {_KINDS[type(label)]} as {self._name!r} "
-                    f"({reprlib.repr(label)}), but {place} has {_KINDS[type(other)]} "
-                    f"({reprlib.repr(other)}); use one kind throughout."
-                )
-            break
+        label = self._of_one_kind(where, value)
         self._seen.setdefault(label, where)
         if len(self._seen) > MOST:
             raise DataError(
                 f"{where} has class number {len(self._seen):,}, but there may be {MOST:,}; "
                 f"set data.label to a column of classes, which {self._name!r} is not."
             )
+
+    def _of_one_kind(self, where: str, value: Any) -> str | int | bool:
+        """Returns a label as it is.
+
+        Raises:
+            DataError: it is no label, or of another kind than those that were collected.
+        """
+        label = clean_label(where, self._name, value)
+        for other, place in self._seen.items():
+            if type(other) is not type(label):
+                raise DataError(
+                    f"{where} has {_KINDS[type(label)]} as {self._name!r} "
+                    f"({reprlib.repr(label)}), but {place or 'a training row'} has {_KINDS[type(other)]} "
+                    f"({reprlib.repr(other)}); use one kind throughout."
+                )
+            break
+        return label
 
     def names(self) -> tuple[str, ...]:
         """Returns the names of the classes: numbers by value, words by the alphabet.
@@ -95,12 +104,12 @@ class LabelNames:
         """Returns the number of a label.
 
         Raises:
-            DataError: no training row has it.
+            DataError: no training row has it, or one of its kind.
         """
-        label = clean_label(where, self._name, value)
+        label = self._of_one_kind(where, value)
         names = self.names()
         number = self._numbers.get(_spell(label))
-        if number is None or label not in self._seen:
+        if number is None:
             more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
             raise DataError(
                 f"{where} has the {self._name!r} {reprlib.repr(label)}, which no training row has. "

@@ -47,7 +47,7 @@ def _files(folder: Path) -> list[Path]:
             raise CheckpointError(f"{folder / INDEX} has no weight_map.")
         files = sorted({str(name) for name in names.values()})
         for file in files:
-            if not re.fullmatch(r"[^/\\\0]+\.safetensors", file):
+            if not re.fullmatch(r"[^/\\\0\ud800-\udfff]+\.safetensors", file):
                 raise CheckpointError(
                     f"{folder / INDEX} names {file!r}, which is no safetensors file in the folder itself."
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from lightformer.errors import CheckpointError, ConfigError, did_you_mean
 from lightformer.hf.families import FAMILIES
 from lightformer.hf.family import Family, Head
 from lightformer.hf.folder import SETTINGS, read_tensors
-from lightformer.hf.names import identity
+from lightformer.hf.names import Pair, identity
 from lightformer.hf.settings import Settings
 from lightformer.hf.text import read_origin, read_tokenizer, read_vocabulary
 from lightformer.plain import to_plain
 from lightformer.special_tokens import read_json
 from lightformer.vocabulary import Vocabulary
+
+_TIED = {"head.decoder.weight": "backbone.embeddings.token.weight"}
 
 _EXACT = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
@@ -44,6 +46,7 @@ def read_folder(path: str | Path, format: int) -> dict[str, Any]:
     tensors = {_modern(name): tensor for name, tensor in read_tensors(folder).items()}
     try:
         config = family.backbone(settings)
+        settings.only(is_causal=config.is_causal)
         options = {} if head is None else head.options(settings)
         known = read_vocabulary(settings, tokenizer, head, folder)
         state = translate(tensors, family, head, config, options, str(folder))
@@ -139,7 +142,7 @@ def translate(
         family: of the model
         head: of the model, where it is known
         config: of its backbone
-        options: of the task; a bare encoder may turn out to have no pooler
+        options: of the task; a bare encoder may turn out to have no pooler, and a head not to be tied
         where: the folder, for messages
 
     Raises:
@@ -147,6 +150,10 @@ def translate(
     """
     prefixed = any(name.startswith(family.prefix) for name in tensors)
     known = head or Head("")
+    if options.get("tied") and not _is_tied(
+        tensors, family.tensors(known, config, prefixed=prefixed)
+    ):
+        options["tied"] = False  # so does transformers
     wanted = list(family.tensors(known, config, tied=bool(options.get("tied")), prefixed=prefixed))
     state: dict[str, Tensor] = {}
     used: set[str] = set()
@@ -186,6 +193,19 @@ def translate(
             f"{where} holds tensors for which this model has no place: {', '.join(odd)}."
         )
     return state
+
+
+def _is_tied(tensors: Mapping[str, Tensor], pairs: Iterable[Pair]) -> bool:
+    """Whether all tensors that are one in a tied model are equal, as far as they are there."""
+    found: dict[str, Tensor] = {}
+    for pair in pairs:
+        for name in pair.ours if pair.theirs in tensors else ():
+            first = found.setdefault(_TIED.get(name, name), tensors[pair.theirs])
+            if first.shape != tensors[pair.theirs].shape or bool(
+                (first != tensors[pair.theirs]).any()
+            ):
+                return False
+    return True
 
 
 def their_name(path: str | Path) -> Callable[[str], str]:

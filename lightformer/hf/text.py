@@ -11,7 +11,7 @@ import tokenizers
 from tokenizers import processors
 
 from lightformer.backbone_config import BackboneConfig
-from lightformer.errors import CheckpointError
+from lightformer.errors import CheckpointError, DataError
 from lightformer.hf.family import Family, Head
 from lightformer.hf.settings import Settings
 from lightformer.special_tokens import (
@@ -35,18 +35,34 @@ CHAT_TEMPLATE = "chat_template.jinja"
 
 
 def read_tokenizer(folder: Path) -> Tokenizer | None:
-    """Returns the tokenizer of a folder, where it has a tokenizer.json."""
+    """Returns the tokenizer of a folder, where it has a tokenizer.json.
+
+    Raises:
+        CheckpointError: that holds no tokenizer, or a file beside it is broken.
+    """
     file = folder / TOKENIZER
-    return Tokenizer.from_file(file) if file.is_file() else None
+    try:
+        return Tokenizer.from_file(file) if file.is_file() else None
+    except DataError as error:  # which speaks of the option of a fit
+        raise CheckpointError(
+            f"{file} is no tokenizer of the tokenizers library ({error.__cause__})."
+        ) from error
 
 
 def read_origin(settings: Settings, family: Family, folder: Path) -> dict[str, Any]:
-    """What only the family's own folders have a place for, so that it can be written again."""
+    """What only the family's own folders have a place for, so that it can be written again.
+
+    Raises:
+        CheckpointError: a file is broken.
+    """
     files = {name: folder / name for name in (GENERATION, MAP, TOKENIZER_CONFIG)}
     found = {name: read_json(file) for name, file in files.items() if file.is_file()}
     about = {**found.get(MAP, {}), **found.get(TOKENIZER_CONFIG, {})}
     if (template := folder / CHAT_TEMPLATE).is_file():
-        about["chat_template"] = template.read_text(encoding="utf-8")
+        try:
+            about["chat_template"] = template.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{template} cannot be read as text ({error}).") from error
     return {
         "model_type": family.model_type,
         "ids": {k: v for k, v in settings.values.items() if k.endswith("_token_id")},
@@ -85,7 +101,7 @@ def read_vocabulary(
                 f"{settings.where} has a vocabulary of {size} tokens, but the tokenizer.json beside it one of "
                 f"{len(tokenizer)}; they are not of the same model."
             )
-        before, _, after = tokenizer.around
+        before, after = tokenizer.around
         if task == "CausalLM":
             known = replace(known, prompt_ids=tuple(before))
         elif len(before) > 1 or len(after) > 1:

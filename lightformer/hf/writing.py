@@ -63,7 +63,7 @@ def express(
         where: the file, for messages
 
     Raises:
-        CheckpointError: no family can express it; it names what stands in the way.
+        CheckpointError: no family can express it, or not the wanted one; it names what stands in the way.
     """
     if wanted is not None and wanted not in FAMILIES:
         raise CheckpointError(
@@ -90,9 +90,15 @@ def express(
         )
     nearest = min(tried, key=lambda attempt: len(attempt.obstacles))
     if nearest.obstacles:
+        reasons = "; ".join(nearest.obstacles)
+        if wanted is not None:
+            raise CheckpointError(
+                f"{wanted} cannot express {where}; this stands in the way: {reasons}. Where no family is given, one "
+                "that can is looked for."
+            )
         raise CheckpointError(
             f"No family of transformers can express {where}. The nearest is {nearest.family.model_type}, where this "
-            f"stands in the way: {'; '.join(nearest.obstacles)}."
+            f"stands in the way: {reasons}."
         )
     return nearest.folder()
 

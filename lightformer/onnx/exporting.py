@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from lightformer.data.folders import is_taken
 from lightformer.errors import ConfigError, StorageError
 from lightformer.loading import load
 from lightformer.onnx.checking import check
@@ -104,8 +105,8 @@ def _check_packages() -> None:
 
 
 def _check_free(target: Path) -> None:
-    for path in (target, target.with_name(f"{target.name}.data")):
-        if path.exists():
+    for path in (target, target.parent / f"{target.name}.data"):
+        if is_taken(path):
             raise StorageError(f"{path} is there already; name a new file, or move it away.")
 
 

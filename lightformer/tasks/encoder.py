@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightformer.errors import ConfigError
 from lightformer.heads import Pooler, Pooling, check_pooling, pool
+from lightformer.plain import from_plain
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.objective import Objective
 
@@ -71,6 +72,9 @@ class Encoder(Task):
                 "The model has no tokenizer; load it with lightformer.load(checkpoint)."
             )
         check_pooling(pooling, self.backbone.is_causal)
+        texts = from_plain(list[str], texts, "texts")
+        if from_plain(int, batch_size, "batch_size") < 1:
+            raise ConfigError(f"batch_size must be at least 1, but is {batch_size}.")
         was_training = self.training
         self.eval()
         longest = self.backbone.config.max_seq_len

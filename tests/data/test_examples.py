@@ -259,6 +259,9 @@ def test_of_a_labelled_pair_the_longer_text_is_cut(vocabulary: Vocabulary) -> No
         processors.RobertaProcessing(("</s>", 2), ("<s>", 1)),
         processors.TemplateProcessing("<s> $A", "<s> $A <s> $B", [("<s>", 1)]),
         processors.TemplateProcessing("$A </s>", "$A </s> $B </s>", [("</s>", 2)]),
+        processors.TemplateProcessing("$A </s>", "$A $B </s>", [("</s>", 2)]),
+        processors.TemplateProcessing("<s> $A", "<s> $A </s> $B", [("<s>", 1), ("</s>", 2)]),
+        processors.TemplateProcessing("$A", "$A </s> </s> $B <s>", [("<s>", 1), ("</s>", 2)]),
     ],
 )
 def test_a_pair_is_laid_out_as_its_tokenizer_does(template: Any) -> None:
@@ -288,7 +291,19 @@ def test_a_pair_is_laid_out_as_its_tokenizer_does(template: Any) -> None:
     if known.cls_id is not None and known.sep_id is not None:
         rows = every(pairs(make_corpus(DOCUMENTS * 5), known, 3, True))["input_ids"]
         assert rows.shape[1] == 17
-        assert known.around(2) == int(torch.isin(rows[0], torch.tensor([1, 2])).sum())
+        special = torch.isin(rows[0], torch.tensor([1, 2]))
+        assert int(special.sum()) == sum(map(len, known.frame(2)))
+
+
+def test_a_template_that_turns_a_pair_around_is_refused() -> None:
+    inner = Inner(models.WordLevel({"a": 0, "</s>": 1}, unk_token="a"))
+    inner.post_processor = processors.TemplateProcessing("$A", "$B </s> $A", [("</s>", 1)])
+    with pytest.raises(ConfigError) as raised:
+        Tokenizer(inner)
+    assert str(raised.value) == (
+        "The template of a tokenizer must put the first text of a pair first, but this one the second; "
+        "change its post_processor."
+    )
 
 
 def test_rows_without_special_tokens_have_none() -> None:

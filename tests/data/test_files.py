@@ -86,6 +86,16 @@ def test_rows_with_classes_are_mixed_too(write: Write) -> None:
             "data.train must give each source a weight above 0, but a.txt has nan; "
             "2 is twice an epoch, 0.5 every other epoch.",
         ),
+        (
+            {"a.txt": "x"},
+            "data.train must give each source a weight above 0, but a.txt has 'x'; "
+            "2 is twice an epoch, 0.5 every other epoch.",
+        ),
+        (
+            {"a.txt": True},
+            "data.train must give each source a weight above 0, but a.txt has True; "
+            "2 is twice an epoch, 0.5 every other epoch.",
+        ),
     ],
 )
 def test_faulty_mixtures_are_refused(write: Write, train: Any, sentence: str) -> None:

@@ -36,7 +36,9 @@ def test_rows_are_read_for_their_labels_once(
     reads: list[str] = []
     read_rows = labelled_files.read_rows
     monkeypatch.setattr(
-        labelled_files, "read_rows", lambda name, how: (reads.append(name), read_rows(name, how))[1]
+        labelled_files,
+        "read_rows",
+        lambda name, *how: (reads.append(name), read_rows(name, *how))[1],
     )
     for number in range(2):
         again = labelled("a.jsonl", validation="v.jsonl")

@@ -36,8 +36,10 @@ What is said of dropout is read too, and written again. The models of `transform
 (before the pooler of RoBERTa) or fewer (not after the feed-forwards of ALBERT), which changes training, and no result.
 
 A text is framed as the folder's own template says, by one token at most on each side; a folder with a longer frame is
-refused, unless its model goes on with a prompt. Of a pair, what the template puts between the texts is put there (two
-`</s>` for RoBERTa).
+refused, unless its model goes on with a prompt. A pair is laid out as the template for pairs says (RoBERTa's puts two
+`</s>` between the texts). Of generation_config.json the tokens that end a text count here; what else it says, such as a
+`repetition_penalty`, `transformers` follows by itself, while lightformer samples as it is told, and only writes it out
+again. A head that is said to be tied and holds weights of its own is read with these, as `transformers` 5 does.
 
 | model | of | scores | loss | gradients | left | in and out | greedy |
 |---|---|---|---|---|---|---|---|

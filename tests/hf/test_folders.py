@@ -430,6 +430,7 @@ def test_files_that_are_no_such_files(folder: Path) -> None:
         "",
         "a/b.safetensors",
         "m\0.safetensors",
+        "\ud800.safetensors",
         "m.bin",
     ):
         index.write_text(json.dumps({"weight_map": {"a": name}}))
@@ -460,8 +461,8 @@ def test_what_no_family_can_express(tmp_path: Path) -> None:
     )
     mean = SequenceClassification("mean", vocabulary=VOCABULARY, backbone=BERT)
     assert obstacle(mean, tmp_path, "bert") == (
-        "No family of transformers can express a.ckpt. The nearest is bert, where this stands in the way: pooling is "
-        "mean, and for bert it is first; pooler is False, and for bert it is True."
+        "bert cannot express a.ckpt; this stands in the way: pooling is mean, and for bert it is first; pooler is "
+        "False, and for bert it is True. Where no family is given, one that can is looked for."
     )
     assert obstacle(MaskedLM(vocabulary=VOCABULARY, backbone=BERT), tmp_path, "gpt2") == (
         "a.ckpt is a MaskedLM, for which gpt2 has no class that lightformer writes."
@@ -470,6 +471,14 @@ def test_what_no_family_can_express(tmp_path: Path) -> None:
         "There is no family 'brt'. Did you mean 'bert'? Families: albert, bert, gpt2, llama, modernbert, "
         "roberta, xlm-roberta."
     )
+
+
+def test_where_no_family_is_given_one_that_can_is_found(tmp_path: Path) -> None:
+    task = Encoder("first", True, vocabulary=VOCABULARY, backbone=BERT)
+    said = obstacle(task, tmp_path, "gpt2")
+    assert said.startswith("gpt2 cannot express a.ckpt; this stands in the way: ")
+    assert said.endswith(". Where no family is given, one that can is looked for.")
+    assert export_hf(tmp_path / "a.ckpt", tmp_path / "out").family == "bert"
 
 
 def test_whoever_may_read_one_file_may_read_all(folder: Path) -> None:
@@ -485,6 +494,22 @@ def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     with pytest.raises(StorageError, match="ours is there already"):
         import_hf(folder, tmp_path / "ours")
+
+
+@pytest.mark.usefixtures("folder")
+def test_names_that_no_folder_can_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = {*tmp_path.iterdir()}
+    for words in (["import-hf", "out"], ["export-hf", "a.ckpt"]):
+        for name, reason in (
+            ("x" * 300, "cannot be written (File name too long); give it another name"),
+            ("a\0b", "cannot be written (embedded null byte); give it another name"),
+        ):
+            assert main([*words, "--output", name]) == 5
+            assert capsys.readouterr().err == f"error: {name} {reason}.\n"
+    assert {*tmp_path.iterdir()} == before
 
 
 def test_the_commands(

@@ -129,6 +129,22 @@ def test_a_broken_file_is_named(tmp_path: Path, file: str) -> None:
             Tokenizer.from_file(tmp_path / "tokenizer.json")
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("chat_template.jinja", b"\xff", r"cannot be read as text \('utf-8' codec .*\)"),
+        ("tokenizer.json", b"\xff", r"is no tokenizer of the tokenizers library \('utf-8' .*\)"),
+        ("tokenizer.json", b"{}", r"is no tokenizer of the tokenizers library \(Model missing.*\)"),
+    ],
+)
+def test_a_broken_file_beside_a_model_is_named(
+    llama: Path, file: str, content: bytes, reason: str
+) -> None:
+    (llama / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"^{llama / file} {reason}\.$"):
+        lightformer.load(llama)
+
+
 def test_a_checkpoint_keeps_what_only_the_folder_said(llama: Path, tmp_path: Path) -> None:
     (llama / "special_tokens_map.json").write_text(
         json.dumps({"mask_token": "w7", "unk_token": "<blank>"})

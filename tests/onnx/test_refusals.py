@@ -166,6 +166,18 @@ def test_nothing_is_written_over(small: Path, capsys: pytest.CaptureFixture[str]
     assert target.read_text() == "mine"
 
 
+def test_names_that_no_file_can_have(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, reason in (("x" * 300, "File name too long"), ("a\0b", "embedded null byte")):
+        target = small.parent / name
+        assert export(small, "--output", target) == 5
+        assert capsys.readouterr().err == (
+            f"error: {target} cannot be written ({reason}); give it another name.\n"
+        )
+    assert export(small, "--output", "") == 5
+    assert capsys.readouterr().err.startswith("error: . is there already; name a new file")
+    assert [*small.parent.iterdir()] == [small]
+
+
 def tokenizer() -> Tokenizer:
     words = {"[PAD]": 0, **{f"w{i}": i for i in range(1, VOCAB)}}
     return Tokenizer.from_json(Inner(models.WordLevel(words, unk_token="[PAD]")).to_str())

@@ -461,6 +461,24 @@ def test_a_pooling_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("texts", "batch_size", "sentence"),
+    [
+        ("abc", 32, "texts must be a list, but is 'abc'."),
+        (None, 32, "texts must be a list, but is None."),
+        (["abc", None], 32, "texts[1] must be text, but is None."),
+        ([1], 32, "texts[0] must be text, but is 1."),
+        (["abc"], -1, "batch_size must be at least 1, but is -1."),
+        (["abc"], 0, "batch_size must be at least 1, but is 0."),
+        (["abc"], 1.5, "batch_size must be a whole number, but is 1.5."),
+    ],
+)
+def test_what_cannot_be_embedded(texts: Any, batch_size: Any, sentence: str) -> None:
+    encoder = made(Encoder)
+    encoder.tokenizer = Letters()
+    assert said(encoder.embed, texts, batch_size=batch_size) == sentence
+
+
+@pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,18 +12,18 @@ from lightformer.data.reading.rows import Row, check_columns
 from lightformer.errors import DataError
 
 
-def parquet_rows(path: Path, reading: Reading) -> Iterator[Row]:
+def parquet_rows(path: Path, reading: Reading, needed: Needed) -> Iterator[Row]:
     """Yields the rows of a .parquet file; a value is held in memory whole, however long it is.
 
     Raises:
         DataError: the file itself says that rows are too long on the average, before one is held; or it is not whole.
     """
-    return _rows(path, reading, "Parquet", _parquet_blocks)
+    return _rows(path, reading, needed, "Parquet", _parquet_blocks)
 
 
-def arrow_rows(path: Path, reading: Reading) -> Iterator[Row]:
+def arrow_rows(path: Path, reading: Reading, needed: Needed) -> Iterator[Row]:
     """Yields the rows of an .arrow file."""
-    return _rows(path, reading, "Arrow", _arrow_blocks)
+    return _rows(path, reading, needed, "Arrow", _arrow_blocks)
 
 
 _BLOCK = 1 << 23
@@ -32,58 +32,94 @@ _BLOCK = 1 << 23
 _WIDEST = 4
 """Bytes of a character, at most."""
 
-Blocks = Iterator[tuple[Any, int]]
-"""Some rows, and how many bytes of the file were read for them and those before."""
+Needed = Collection[str] | None
+"""The columns whose values are needed, where it is not all; a row has None for the others."""
+
+Blocks = Iterator[tuple[Sequence[str], Any, int]]
+"""All columns, some rows of those that are needed, and how many bytes of the file were read for these and before."""
 
 
 def _rows(
-    path: Path, reading: Reading, kind: str, blocks: Callable[[BinaryIO, int], Blocks]
+    path: Path,
+    reading: Reading,
+    needed: Needed,
+    kind: str,
+    blocks: Callable[[BinaryIO, int, Needed], Blocks],
 ) -> Iterator[Row]:
     from pyarrow import ArrowException
 
     number, before = 0, reading.bytes_read
     try:
         with path.open("rb") as file:
-            for block, done in blocks(file, path.stat().st_size):
-                check_columns(str(path), block.schema.names)
+            for names, block, done in blocks(file, path.stat().st_size, needed):
                 reading.bytes_read = before + done
-                for row in _without_times(block).to_pylist():
+                columns = dict(zip(block.schema.names, block.columns, strict=True))
+                for place in range(block.num_rows):
                     number += 1
-                    yield f"{path}, row {number}", row
+                    where, row = f"{path}, row {number}", dict.fromkeys(names)
+                    row |= {name: _value(where, name, columns[name][place]) for name in columns}
+                    yield where, row
     except DataError:
         raise
-    except (ArrowException, OSError, ValueError, OverflowError) as error:
+    except (ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise DataError(f"{path} is no whole {kind} file ({reason}).") from error
 
 
-def _without_times(block: Any) -> Any:
-    """Leaves out columns of times, which are neither text nor a class, and of which Python cannot hold all."""
-    from pyarrow import types
+def _value(where: str, name: str, value: Any) -> Any:
+    """Returns a value of a table as one of Python, or what is wrong with it."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is 0x{error.object[error.start]:02x}"
+        return DataError(f"{where} is not utf-8 in {name!r}: {what}; convert the file.")
+    except (ValueError, OverflowError, LookupError) as error:  # mostly of a time
+        reason = " ".join(str(error).split())
+        return DataError(f"{where} has in {name!r} what cannot be read ({reason}).")
 
-    fields = list(block.schema)
-    return block.select([field.name for field in fields if not types.is_temporal(field.type)])
+
+def _there(file: BinaryIO, names: list[str], needed: Needed) -> list[str]:
+    """Returns which of the columns that are there are needed."""
+    check_columns(file.name, names)
+    return [name for name in names if needed is None or name in needed]
 
 
-def _parquet_blocks(file: BinaryIO, size: int) -> Blocks:
+def _parquet_blocks(file: BinaryIO, size: int, needed: Needed) -> Blocks:
     from pyarrow import parquet
 
     # Without a buffer of a fixed size a whole group of rows is read at once, which may be the whole file.
     with parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:
-        rows, done = max(1, table.metadata.num_rows), 0
-        groups = list(map(table.metadata.row_group, range(table.metadata.num_row_groups)))
+        rows, done, total = max(1, table.metadata.num_rows), 0, 0
+        names = table.schema_arrow.names
+        there = _there(file, names, needed)
+        groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
         for number, group in enumerate(groups, start=1):
-            if group.total_byte_size > _WIDEST * lines.LONGEST * max(1, group.num_rows):
+            unpacked = _unpacked(group, there)
+            if unpacked > _WIDEST * lines.LONGEST * max(1, group.num_rows):
                 raise lines.too_long(f"{file.name}, a row of row group {number}")
-        each = sum(group.total_byte_size for group in groups) // rows  # bytes of a row, unpacked
-        for block in table.iter_batches(batch_size=max(1, min(1024, _BLOCK // max(1, each)))):
+            total += unpacked
+        at_once = max(1, min(1024, _BLOCK // max(1, total // rows)))
+        for block in table.iter_batches(batch_size=at_once, columns=there):
             done += block.num_rows
-            yield block, size * done // rows
+            yield names, block, size * done // rows
 
 
-def _arrow_blocks(file: BinaryIO, size: int) -> Blocks:
+def _unpacked(group: Any, names: list[str]) -> int:
+    """The bytes of some columns of a group of rows; one that is nested is kept as several, such as `a.b`."""
+    parts = map(group.column, range(group.num_columns))
+    return sum(
+        part.total_uncompressed_size
+        for part in parts
+        if any(f"{part.path_in_schema}.".startswith(f"{name}.") for name in names)
+    )
+
+
+def _arrow_blocks(file: BinaryIO, size: int, needed: Needed) -> Blocks:
     from pyarrow import ipc
 
-    with ipc.open_stream(file) as table:
+    names = ipc.read_schema(file).names
+    fields = [names.index(name) for name in _there(file, names, needed)]
+    file.seek(0)
+    with ipc.open_stream(file, options=ipc.IpcReadOptions(included_fields=fields)) as table:
         for block in table:
-            yield block, min(size, file.tell())
+            yield names, block, min(size, file.tell())

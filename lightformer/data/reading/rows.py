@@ -10,18 +10,21 @@ from lightformer.data.reading import lines
 from lightformer.errors import DataError, did_you_mean
 
 Row = tuple[str, Mapping[str, Any]]
-"""Where it stands, as `file, line 3`, and its columns."""
+"""Where it stands, as `file, line 3`, and its columns; one that cannot be read is the DataError that says why."""
 
 
 def column(where: str, row: Mapping[str, Any], name: str) -> Any:
     """Returns the value of a column.
 
     Raises:
-        DataError: there is no such column.
+        DataError: there is no such column, or it cannot be read.
     """
     if name not in row:
         raise DataError(f"{where} has no {name!r}.{did_you_mean(name, map(str, row), 'Columns')}")
-    return row[name]
+    value = row[name]
+    if isinstance(value, DataError):
+        raise value
+    return value
 
 
 def text_column(where: str, row: Mapping[str, Any], name: str) -> str:
@@ -35,6 +38,9 @@ def text_column(where: str, row: Mapping[str, Any], name: str) -> str:
         raise DataError(f"{where} must have text in {name!r}, but has {shown(value)}.")
     if len(value) > lines.LONGEST:
         raise lines.too_long(where)
+    nul = value.find("\0")
+    if nul >= 0:
+        raise DataError(f"{where} must have text in {name!r}, but character {nul + 1} is a NUL.")
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lightformer.data.reading.arrow_rows import arrow_rows, parquet_rows
+from lightformer.data.reading.arrow_rows import Needed, arrow_rows, parquet_rows
 from lightformer.data.reading.documents import documents
 from lightformer.data.reading.faults import Reading
 from lightformer.data.reading.hub import HUB, hub_rows
@@ -20,31 +20,39 @@ _READERS = {
     ".json": json_list,
     ".csv": comma_rows,
     ".tsv": tab_rows,
-    ".parquet": parquet_rows,
-    ".arrow": arrow_rows,
 }
+_TABLES = {".parquet": parquet_rows, ".arrow": arrow_rows}
 
 
-def read_rows(name: str, reading: Reading) -> Iterator[Row]:
+def read_rows(name: str, reading: Reading, needed: Needed = None) -> Iterator[Row]:
     """Yields the rows of a file or a data set.
+
+    Args:
+        name: of the file or the data set
+        reading: how it is read
+        needed: the columns that are needed, where it is not all: of some kinds of files others are not read
 
     Raises:
         DataError: something in it cannot be read, or there is nothing; where faults stop the reading.
     """
-    return reading.until_fault(_rows(name, reading))
+    return reading.until_fault(_rows(name, reading, needed))
 
 
-def _rows(name: str, reading: Reading) -> Iterator[Row]:
+def _rows(name: str, reading: Reading, needed: Needed) -> Iterator[Row]:
     if name.startswith(HUB):
         yield from hub_rows(name)
         return
     path, skipped, row = Path(name), reading.skipped, None
     kind = kind_of(path)
-    if kind not in _READERS:
+    if kind in _TABLES:
+        rows = _TABLES[kind](path, reading, needed)
+    elif kind in _READERS:
+        rows = _READERS[kind](path, reading)
+    else:
         raise DataError(
             f"{path} has no columns; give a .csv, .tsv, .jsonl, .json or .parquet file."
         )
-    for row in _READERS[kind](path, reading):
+    for row in rows:
         yield row
     if row is None and reading.skipped == skipped:
         raise DataError(f"{path} has no rows.")
@@ -66,5 +74,5 @@ def read_texts(
     """
     if not name.startswith(HUB) and kind_of(Path(name)) == ".txt":
         return documents(Path(name), separator, reading)
-    found = reading.each(lambda row: text_column(*row, text), read_rows(name, reading))
+    found = reading.each(lambda row: text_column(*row, text), read_rows(name, reading, [text]))
     return ([text] for text in found if text and not text.isspace())

@@ -92,5 +92,5 @@ FAMILY = Family(
     },
     backbone=backbone,
     settings=settings,
-    ignored=("*position_ids", "*.decoder.weight", "*.decoder.bias"),
+    ignored=("*position_ids",),
 )

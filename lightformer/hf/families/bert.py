@@ -135,5 +135,5 @@ FAMILY = Family(
     defaults=DEFAULTS,
     backbone=backbone,
     settings=settings,
-    ignored=("*position_ids", "*.decoder.weight", "*.decoder.bias"),
+    ignored=("*position_ids",),
 )

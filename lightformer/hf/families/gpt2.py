@@ -81,5 +81,5 @@ FAMILY = Family(
     },
     backbone=backbone,
     settings=settings,
-    ignored=("*.attn.bias", "*.attn.masked_bias", "lm_head.weight"),
+    ignored=("*.attn.bias", "*.attn.masked_bias"),
 )

@@ -91,5 +91,5 @@ FAMILY = Family(
     },
     backbone=backbone,
     settings=settings,
-    ignored=("*rotary_emb.inv_freq", "lm_head.weight"),
+    ignored=("*rotary_emb.inv_freq",),
 )

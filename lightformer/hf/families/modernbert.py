@@ -208,5 +208,4 @@ FAMILY = Family(
     },
     backbone=backbone,
     settings=settings,
-    ignored=("decoder.weight",),
 )

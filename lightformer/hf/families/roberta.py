@@ -63,7 +63,7 @@ FAMILY = Family(
     defaults={**bert.DEFAULTS, "pad_token_id": 1},
     backbone=backbone,
     settings=settings,
-    ignored=("*position_ids", "*.decoder.weight", "*.decoder.bias"),
+    ignored=("*position_ids",),
 )
 
 XLM_FAMILY = replace(

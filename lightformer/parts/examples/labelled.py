@@ -42,7 +42,7 @@ class Labelled(Examples):
         self.labels = corpus.labels
         columns = np.diff(corpus.documents)
         self.pairs = bool(len(columns) and columns[0] == 2)
-        self.extra = vocabulary.around(1 + self.pairs)
+        self.extra = sum(map(len, vocabulary.frame(1 + self.pairs)))
         self.room = seq_len - self.extra
         if self.room < 1 + self.pairs:
             least = self.extra + 1 + self.pairs

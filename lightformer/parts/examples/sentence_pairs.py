@@ -57,7 +57,7 @@ class SentencePairs(Examples):
                 "sentence_pairs needs a tokenizer with [CLS] and [SEP], but this one lacks them; "
                 "choose another tokenizer.kind."
             )
-        extra = vocabulary.around(2)
+        extra = sum(map(len, vocabulary.frame(2)))
         if seq_len < extra + 2:
             raise ConfigError(
                 f"seq_len must be at least {extra + 2} for two sentences, not {seq_len}."

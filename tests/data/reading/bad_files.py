@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 from typing import NamedTuple
 
+import pyarrow
+from pyarrow import parquet
+
 from lightformer.data.reading.lines import LONGEST
 
 WRONG_KIND = (
@@ -39,6 +42,14 @@ class BadFile(NamedTuple):
     reason: str
     left_out: str
     kept: tuple[str, ...] = ()
+
+
+def parquet_of(*texts: bytes) -> bytes:
+    """Returns a Parquet file with a column of text, which may hold bytes that are none."""
+    column = pyarrow.array(texts, pyarrow.binary()).cast(pyarrow.string(), safe=False)
+    file = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table({"text": column}), file)
+    return bytes(file.getvalue())
 
 
 BAD_FILES = [
@@ -121,6 +132,14 @@ BAD_FILES = [
         b'[{"text": "a"},\n{"text": "\xfcber"}]',
         f", line 2 is not utf-8: byte 26 is 0xfc; {NOT_UTF8}",
         WITHOUT_FILE,
+    ),
+    BadFile(
+        "bytes that are no text",
+        "latin.parquet",
+        parquet_of(b"one", b"\xc3\xbcb\xe9r", b"two"),
+        ", row 2 is not utf-8 in 'text': byte 3 is 0xe9; convert the file.",
+        WITHOUT_ROW,
+        ("one", "two"),
     ),
     BadFile(
         "a character that is cut off",
@@ -332,6 +351,14 @@ BAD_FILES = [
         WITHOUT_LINE,
         ("a",),
     ),
+    BadFile(
+        "a NUL that is written as text",
+        "nul.json",
+        b'[{"text": "a"}, {"text": "ab\\u0000"}]',
+        ", row 2 must have text in 'text', but character 3 is a NUL.",
+        WITHOUT_ROW,
+        ("a",),
+    ),
 ]
 
 GOOD_ROWS = b"text,label\none,yes\ntwo,no\n"
@@ -350,6 +377,13 @@ BAD_ROWS = [
         "train/kinds.jsonl",
         '{"text": "x", "label": 1}',
         ", line 2 has a number as 'label' (1), but train/good.csv, line 2 has a word ('yes'); "
+        "use one kind throughout.",
+    ),
+    labelled(
+        "labels of two kinds",
+        "validation/kinds.jsonl",
+        '{"text": "x", "label": 1}',
+        ", line 2 has a number as 'label' (1), but a training row has a word ('yes'); "
         "use one kind throughout.",
     ),
     labelled(

@@ -16,7 +16,8 @@ import pyarrow
 import pytest
 from pyarrow import ipc, parquet
 
-from lightformer.data.reading import Reading, blocks
+from lightformer.data.reading import Reading, blocks, lines
+from lightformer.data.reading.rows import column
 from lightformer.data.reading.sources import read_rows, read_texts
 from lightformer.errors import ConfigError, DataError
 
@@ -90,6 +91,65 @@ def test_parquet_is_read_and_its_progress_told(tmp_path: Path) -> None:
     done = [reading.bytes_read for _ in read_rows(str(path), reading)]
     assert done == sorted(done)
     assert 0 < done[0] < done[-1] == path.stat().st_size
+
+
+def write_arrow(table: pyarrow.Table, path: Path) -> None:
+    with ipc.new_stream(path, table.schema) as stream:
+        stream.write_table(table)
+
+
+TABLES = [("a.parquet", parquet.write_table), ("a.arrow", write_arrow)]
+
+
+@pytest.mark.parametrize(("name", "save"), TABLES)
+def test_a_column_of_a_table_that_is_not_needed_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, save: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 53)
+    path, far = tmp_path / name, pyarrow.array([1 << 62, 3], pyarrow.timestamp("us"))
+    table = pyarrow.table(
+        {"picture": ["red" * 997, "blue" * 997], "text": ["one", "two"], "s.t": [5, 7], "far": far}
+    )
+    save(table, path)
+    needed = read_rows(str(path), Reading(), ["text", "s.t", "label"])
+    blank = {"picture": None, "far": None}
+    assert [row for _, row in needed] == [
+        {"text": "one", "s.t": 5, **blank},
+        {"text": "two", "s.t": 7, **blank},
+    ]
+    with pytest.raises(DataError) as raised:
+        list(read_texts(str(path), Reading(), "txt", None))
+    assert str(raised.value) == (
+        f"{path}, row 1 has no 'txt'. Did you mean 'text'? Columns: far, picture, s.t, text."
+    )
+
+
+@pytest.mark.parametrize(("name", "save"), TABLES)
+def test_a_value_of_a_table_that_python_cannot_hold_is_a_fault_where_it_is_used(
+    tmp_path: Path, name: str, save: Callable[..., None]
+) -> None:
+    path, far = tmp_path / name, pyarrow.array([3, 1 << 62], pyarrow.timestamp("us"))
+    save(pyarrow.table({"text": ["one", "two"], "far": far}), path)
+    first, (where, second) = read_rows(str(path), Reading())
+    assert column(*first, "far").year == 1970
+    assert column(where, second, "text") == "two"
+    with pytest.raises(DataError) as raised:
+        column(where, second, "far")
+    assert (
+        str(raised.value)
+        == f"{path}, row 2 has in 'far' what cannot be read (date value out of range)."
+    )
+
+
+@pytest.mark.parametrize(("name", "save"), TABLES)
+def test_a_column_that_is_twice_in_a_table_is_named(
+    tmp_path: Path, name: str, save: Callable[..., None]
+) -> None:
+    path = tmp_path / name
+    save(pyarrow.table([["one"], [1], [2]], names=["text", "n", "n"]), path)
+    with pytest.raises(DataError) as raised:
+        list(read_texts(str(path), Reading(), "text", None))
+    assert str(raised.value) == f"{path} names the column 'n' twice; rename one."
 
 
 def test_what_the_datasets_library_saves_is_read(tmp_path: Path) -> None:
