@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
 from corpora import sentences
+from pyarrow import parquet
 
 from lightformer import examples, masking
 from lightformer.data import (
@@ -184,6 +186,26 @@ def test_pairs_of_texts_have_two_segments(write: Write) -> None:
     first = decode(batch["input_ids"][0].tolist(), skip_special_tokens=False)
     assert first == "[CLS] red moon [SEP] blue [SEP] [PAD] [PAD] [PAD]"
     assert decode(batch["input_ids"][1][batch["token_type_ids"][1] == 1].tolist()) == "green tiger"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ["red", "blue"]),
+        ({"text": "one"}, ["moon", "tiger"]),
+        ({"text_pair": "one"}, ["red moon", "blue tiger"]),
+    ],
+)
+def test_of_a_table_only_the_columns_that_are_named_matter(
+    tmp_path: Path, options: dict[str, str], expected: list[str]
+) -> None:
+    bad = pyarrow.array([b"\xff", b"\xfe"]).cast(pyarrow.string(), safe=False)
+    columns = {"review": ["red", "blue"], "one": ["moon", "tiger"], "other": bad, "y": [0, 1]}
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table(columns), path)
+    data = labelled(path, validation=str(path), label="y", **options)
+    assert [" ".join(document.pieces) for document in data.documents("train")] == expected
+    assert data.labels == ("0", "1")
 
 
 def test_rows_with_classes_are_not_masked(write: Write) -> None:
