@@ -167,7 +167,7 @@ class Tokenizer:
             found = self.encode_pieces(words)
             return [*chain(*found)], [owner for owner, ids in enumerate(found) for _ in ids]
         together = self._inner.encode(words, is_pretokenized=True, add_special_tokens=False)
-        return together.ids, [owner or 0 for owner in together.word_ids]  # of no word is none here
+        return together.ids, together.word_ids  # type: ignore[return-value]  # each is of a word
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of ids, readable.
