@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,36 @@ def check_part(request: Request) -> int:
         check_part_options(kind, name, asked, catalogue)
     load_plugins(request.plugins, request.folder)
 
-    from lightformer import testing
-    from lightformer.plain import from_plain
-    from lightformer.registry import contract, find
+    from lightformer.registry import find
+    from lightformer.testing.pool import in_processes
 
     forms = find(kind, name).forms if asked is None else (asked,)
-    sizes = testing.Sizes(**_sizes(request.options.get("sizes", "{}")))
     skip = [word for word in request.options.get("skip", "").split(",") if word]
+    tables = in_processes(
+        partial(_try, kind, name, _sizes(request.options.get("sizes", "{}")), skip),
+        forms,
+        processes=min(len(forms), os.cpu_count() or 1),
+        plugins=request.plugins,
+        folder=request.folder,
+    )
     broken = False
-    for form in forms:
-        spec = from_plain(contract(kind), {"name": name, **form}, kind)
-        report = testing.check(spec, sizes=sizes, skip=skip)
-        print(report, end="\n\n")
-        broken |= bool(report.broken)
+    for table, is_broken in tables:
+        print(table, end="\n\n")
+        broken |= is_broken
     return 1 if broken else 0
+
+
+def _try(
+    kind: str, name: str, sizes: dict[str, int], skip: list[str], form: dict[str, Any]
+) -> tuple[str, bool]:
+    """Returns the table of one form of a part, and whether a promise is broken."""
+    from lightformer import testing
+    from lightformer.plain import from_plain
+    from lightformer.registry import contract
+
+    spec = from_plain(contract(kind), {"name": name, **form}, kind)
+    report = testing.check(spec, sizes=testing.Sizes(**sizes), skip=skip)
+    return str(report), bool(report.broken)
 
 
 def print_matrix(request: Request) -> int:
