@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import reprlib
 import sys
 from collections.abc import Callable
 
@@ -58,6 +60,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = reprlib.repr(str(error.filename))
+        print(f"error: {name} is too long for the name of a file; give another.", file=sys.stderr)
+        return ConfigError.exit_code
 
 
 def _run(words: list[str]) -> int:

@@ -16,8 +16,15 @@ INDEX = f"{TENSORS}.index.json"
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether this is a folder of `transformers`."""
-    return (Path(path) / SETTINGS).is_file()
+    """Whether this is a folder of `transformers`.
+
+    Raises:
+        CheckpointError: the system does not let anybody know.
+    """
+    try:
+        return (Path(path) / SETTINGS).is_file()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:

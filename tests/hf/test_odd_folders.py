@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lightformer
+from lightformer.cli.main import main
 from lightformer.errors import CheckpointError
 from lightformer.exchange import export_hf, import_hf
 from lightformer.tasks import CausalLM, MaskedLM, Task
@@ -81,4 +82,22 @@ def test_a_model_that_looks_the_other_way_is_refused(
         lightformer.load(folder)
     assert str(raised.value) == (
         f"{folder}/config.json has is_causal {said}, and lightformer can read such a model only with {not said}."
+    )
+
+
+def test_a_name_that_no_file_can_have_is_no_checkpoint() -> None:
+    with pytest.raises(CheckpointError) as raised:
+        lightformer.load("x" * 300)
+    assert str(raised.value) == f"{'x' * 300} cannot be read (File name too long)."
+
+
+@pytest.mark.parametrize(
+    "words", [["generate", "x" * 300, "--prompt", "a"], ["fit", "--config", "x" * 300]]
+)
+def test_a_name_that_is_too_long_is_said_to_be(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is too long for the name of a file; give another."
     )
