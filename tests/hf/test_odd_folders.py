@@ -95,8 +95,12 @@ def test_a_name_that_no_file_can_have_is_no_checkpoint() -> None:
     "words", [["generate", "x" * 300, "--prompt", "a"], ["fit", "--config", "x" * 300]]
 )
 def test_a_name_that_is_too_long_is_said_to_be(
-    words: list[str], capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where there are no plugins to load
     assert main(words) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is too long for the name of a file; give another."
