@@ -17,6 +17,9 @@ from lightformer.plugins import load_plugins
 T = TypeVar("T")
 R = TypeVar("R")
 
+PRELOAD = ["lightformer.testing", "torch._dynamo"]
+"""What takes long to import and every process needs: it is imported once, and each process begins with it."""
+
 
 def in_processes(
     function: Callable[[T], R],
@@ -39,7 +42,9 @@ def in_processes(
         yield from map(function, items)
         return
     before = set(active_children())
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (list(plugins), folder))
+    server = get_context("forkserver")
+    server.set_forkserver_preload(PRELOAD)
+    pool = ProcessPoolExecutor(processes, server, _start, (list(plugins), folder))
     try:
         with _deaf():
             results = pool.map(function, items, chunksize=max(1, min(8, len(items) // 64)))

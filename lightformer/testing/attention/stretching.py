@@ -12,7 +12,7 @@ from lightformer.testing.attention.remembering import in_pieces
 from lightformer.testing.attention.trial import AttentionTrial
 from lightformer.testing.promise import Figure, difference, promise, worst
 
-LONG, HALF, BORDER = 520, 264, 125
+LONG, BORDER = 520, 250
 STARTS = (1, 64, 65, 129, 257, 513)
 """Lengths around those at which chunks might end."""
 
@@ -21,13 +21,13 @@ PIECES = (1, 70, 56, 1, 1, 1, 125, 1, 1, 1, 253, 1, 1, 1, 6)
 
 
 def _longer(trial: AttentionTrial) -> AttentionTrial:
-    """With room for so many tokens, and what is cheaper: one layer, and the positions that act on scores."""
+    """With room for so many tokens, and one layer, which is cheaper."""
     sizes = dataclasses.replace(trial.sizes, max_seq_len=LONG, num_layers=1)
-    return dataclasses.replace(trial, sizes=sizes, beside=("rope", "alibi", "shaw"))
+    return dataclasses.replace(trial, sizes=sizes)
 
 
-def _two_documents(seq_len: int) -> Tensor:
-    return (torch.arange(seq_len) >= BORDER).long()[None]
+def _two_documents() -> Tensor:
+    return (torch.arange(LONG) >= BORDER).long()[None]
 
 
 @promise("attention", needs=("causal", "padding", "packed"))
@@ -46,8 +46,8 @@ def lengths(trial: AttentionTrial) -> Figure:
         )
 
     def documents(model: Backbone) -> Figure:
-        ids = trial.tokens(1, HALF)
-        packed = model(ids, document_ids=_two_documents(HALF))
+        ids = trial.tokens(1, LONG)
+        packed = model(ids, document_ids=_two_documents())
         first, second = model(ids[:, :BORDER]), model(ids[:, BORDER:])
         return worst(
             {
@@ -57,15 +57,15 @@ def lengths(trial: AttentionTrial) -> Figure:
         )
 
     def padding(model: Backbone) -> Figure:
-        ids = trial.tokens(1, HALF)
-        found = model(ids, attention_mask=_two_documents(HALF) == 0)[:, :BORDER]
+        ids = trial.tokens(1, LONG)
+        found = model(ids, attention_mask=_two_documents() == 0)[:, :BORDER]
         return difference(found, model(ids[:, :BORDER]), 1e-8)
 
     long = _longer(trial)
     return worst(
         {
             f"of {LONG} tokens": long.each(beginnings),
-            f"of two documents in {HALF} tokens": long.both_ways(documents),
+            f"of two documents in {LONG} tokens": long.both_ways(documents),
             "before much padding": long.each(padding, is_causal=False),
         }
     )
@@ -81,7 +81,7 @@ def cached_lengths(trial: AttentionTrial) -> Figure:
 
     def measure(model: Backbone) -> Figure:
         ids, figures = trial.tokens(1, LONG), {}
-        for name, documents in {"one document": None, "packed": _two_documents(LONG)}.items():
+        for name, documents in {"one document": None, "packed": _two_documents()}.items():
             pieces = in_pieces(model, ids, PIECES, None, documents)
             expected = model(ids, document_ids=documents)
             figures[name] = difference(torch.cat(list(pieces), dim=1), expected, 1e-8)

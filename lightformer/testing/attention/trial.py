@@ -29,24 +29,17 @@ Measure = Callable[[Backbone], Figure]
 @trial("attention")
 @dataclass(frozen=True)
 class AttentionTrial:
-    """An attention, and the models in which it is tried.
-
-    Args:
-        spec: the attention
-        sizes: of the models
-        beside: the positions that it is tried with, as far as it accepts them
-    """
+    """An attention, and the models in which it is tried."""
 
     spec: AttentionSpec
     sizes: Sizes = dataclasses.field(default_factory=Sizes)
-    beside: tuple[str, ...] = POSITIONS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", without_dropout(self.spec))
 
     def positions(self) -> list[str]:
         """Returns the names of the positions that it accepts."""
-        return [name for name in self.beside if name in names("position") and self._accepts(name)]
+        return [name for name in POSITIONS if name in names("position") and self._accepts(name)]
 
     def _accepts(self, name: str) -> bool:
         dims = self.sizes.dimensions()
