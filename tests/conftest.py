@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -15,6 +17,13 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 def _seeded() -> None:
     """The same draws in every test, whichever run before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a command sets for the processes that it starts ends with its test."""
+    with patch.dict(os.environ):
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
