@@ -31,6 +31,7 @@ from lightformer.importing import current_source, import_source
 from lightformer.signature import RESERVED, options_of
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Spec")
 Options = Mapping[str, Any]
 
 KINDS = (
@@ -54,6 +55,7 @@ _contracts: dict[str, type[Spec]] = {}
 _specs: dict[str, dict[str, type[Spec]]] = {kind: {} for kind in KINDS}
 
 
+@dataclasses.dataclass(frozen=True)
 class Spec(abc.ABC):
     """A choice of part and its options; `spec(*sizes)` builds the part.
 
@@ -82,7 +84,7 @@ class Spec(abc.ABC):
             _contracts[kind] = cls
 
     def __new__(cls, **options: Any) -> Spec:
-        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        known = [field.name for field in dataclasses.fields(cls)]
         for option in options:
             if option not in known:
                 hint = did_you_mean(option, known, "Its options")
@@ -101,7 +103,11 @@ class Spec(abc.ABC):
 
     def options(self) -> dict[str, Any]:
         """Returns the value of each option."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def replace(self: S, **options: Any) -> S:
+        """Returns a spec of the same part, with other values for these options."""
+        return type(self)(**{**self.options(), **options})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.kind, self.name, self.options(), self.source)
@@ -123,7 +129,7 @@ def required_options(spec: type[Spec]) -> list[str]:
     missing = dataclasses.MISSING
     return [
         f.name
-        for f in dataclasses.fields(spec)  # type: ignore[arg-type]
+        for f in dataclasses.fields(spec)
         if f.default is missing and f.default_factory is missing
     ]
 

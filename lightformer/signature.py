@@ -11,6 +11,8 @@ from typing import Any
 from lightformer.errors import PluginError
 
 RESERVED = {"name", "class_path", "init_args"}  # how a config spells the part itself
+OF_SPECS = {"builds", "forms", "kind", "options", "origin", "part", "replace", "source"}
+"""What every spec has beside its options."""
 
 
 def options_of(label: str, part: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
@@ -48,6 +50,11 @@ def options_of(label: str, part: Callable[..., Any]) -> list[tuple[str, Any, Any
                 raise PluginError(
                     f"{label}: an option cannot be called {p.name!r}, which names the part itself "
                     f"in a config; rename it."
+                )
+            if p.name in OF_SPECS:
+                raise PluginError(
+                    f"{label}: an option cannot be called {p.name!r}, which every spec has already; "
+                    f"rename it."
                 )
             if p.name not in hints:
                 raise PluginError(

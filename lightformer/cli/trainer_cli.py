@@ -83,7 +83,7 @@ def _without_part_defaults(config: Namespace) -> Namespace:
         kind, _, name = str(value.get("class_path")).removeprefix("lightformer.").partition(".")
         given = value.get("init_args")
         if kind in registry.KINDS and name in registry.names(kind) and isinstance(given, Namespace):
-            own = {f.name: f.default for f in dataclasses.fields(registry.find(kind, name))}  # type: ignore[arg-type]
+            own = {f.name: f.default for f in dataclasses.fields(registry.find(kind, name))}
             for option in [o for o, v in vars(given).items() if o in own and own[o] == v]:
                 del given[option]
         _without_part_defaults(value)

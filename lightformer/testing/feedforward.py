@@ -197,7 +197,7 @@ def dropout(trial: FeedForwardTrial) -> Figure:
     plain, states = trial.part(), trial.states()
 
     def dropping(dropout: float) -> FeedForward:
-        spec = dataclasses.replace(trial.spec, dropout=dropout)  # type: ignore[type-var]
+        spec = trial.spec.replace(dropout=dropout)
         part = spec(trial.sizes.dimensions()).double()
         part.load_state_dict(plain.state_dict())
         return part

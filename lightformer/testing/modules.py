@@ -32,7 +32,7 @@ def without_dropout(spec: S) -> S:
     """
     if dropout := spec.options().get("dropout"):
         check_dropout(dropout)
-        return dataclasses.replace(spec, dropout=0.0)  # type: ignore[type-var]
+        return spec.replace(dropout=0.0)
     return spec
 
 

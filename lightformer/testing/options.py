@@ -38,11 +38,11 @@ def all_act(spec: S, make: Callable[[S], nn.Module], run: Callable[[nn.Module], 
         return [*module.state_dict().values(), run(module.train()), run(module.eval())]
 
     plain, tried, idle = shown(spec), 0, []
-    for field in dataclasses.fields(spec):  # type: ignore[arg-type]
+    for field in dataclasses.fields(spec):
         found = []
         for value in _others(field.type, getattr(spec, field.name)):
             try:
-                found.append(shown(dataclasses.replace(spec, **{field.name: value})))  # type: ignore[type-var]
+                found.append(shown(spec.replace(**{field.name: value})))
             except Exception:  # a value that the part cannot take tells nothing
                 continue
         tried += bool(found)

@@ -183,7 +183,7 @@ def factor_one(trial: ScalingTrial) -> Figure:
     """
     if "factor" not in trial.spec.options():
         raise DoesNotApply("it has no option factor")
-    one = dataclasses.replace(trial, spec=dataclasses.replace(trial.spec, factor=1.0))  # type: ignore[type-var]
+    one = dataclasses.replace(trial, spec=trial.spec.replace(factor=1.0))
     options = {name: getattr(trial.spec, name) for name in required_options(type(trial.spec))}
     least = type(trial.spec)(**{**options, "factor": 1.0})
     return worst(

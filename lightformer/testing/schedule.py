@@ -67,12 +67,12 @@ class ScheduleTrial:
         """The schedule with warm-ups of several lengths, if it has one."""
         if "warmup_steps" not in self.spec.options():
             return []
-        return [dataclasses.replace(self.spec, warmup_steps=n) for n in WARMUPS]  # type: ignore[type-var]
+        return [self.spec.replace(warmup_steps=n) for n in WARMUPS]
 
     def others(self) -> list[ScheduleSpec]:
         """The schedule with each option changed that is a number, or true or false."""
         return [
-            dataclasses.replace(self.spec, **{name: other})  # type: ignore[type-var]
+            self.spec.replace(**{name: other})
             for name, value in self.spec.options().items()
             for other in _others(value)
         ]

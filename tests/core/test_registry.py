@@ -22,6 +22,7 @@ from lightformer.importing import import_source
 from lightformer.plain import from_plain, to_plain
 from lightformer.registry import KINDS, Spec, find, names, register, required_options
 from lightformer.schedule import Schedule
+from lightformer.signature import OF_SPECS
 from tests.variants import variants
 
 EVERY = [param for kind in KINDS for param in variants(kind)]
@@ -306,6 +307,12 @@ def test_signatures_that_hide_their_options() -> None:
         "feedforward 'odd': an option cannot be called 'name', which names the part itself in a "
         "config; rename it."
     )
+    for taken in ("part", "kind", "replace"):
+        exec(f"def like_a_spec(self, dims, /, *, {taken}: int = 1): ...", given := {})
+        assert said(add, init(given["like_a_spec"])) == (
+            f"feedforward 'odd': an option cannot be called {taken!r}, which every spec has already; "
+            "rename it."
+        )
     assert said(add, init(unknown)) == (
         "feedforward 'odd': the type of an option is not importable (name 'Missing' is not defined); "
         "import it at the top of the module, and not under TYPE_CHECKING."
@@ -314,6 +321,18 @@ def test_signatures_that_hide_their_options() -> None:
         "feedforward 'odd': option 'sizes' has a default that can be changed, []; give a tuple or None."
     )
     assert "odd" not in names("feedforward")
+
+
+def test_no_option_hides_what_a_spec_has() -> None:
+    assert {name for name in dir(Spec) if not name.startswith("_")} - {"name"} <= OF_SPECS
+
+
+def test_a_spec_with_another_option() -> None:
+    small = attention.gqa(num_kv_heads=1, dropout=0.25)
+    assert small.replace(num_kv_heads=2) == attention.gqa(num_kv_heads=2, dropout=0.25)
+    assert said(small.replace, kv_heads=2, error=ConfigError).startswith(
+        "attention 'gqa' has no option 'kv_heads'."
+    )
 
 
 def test_an_abstract_spec_lists_no_parts() -> None:

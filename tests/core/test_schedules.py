@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import math
@@ -38,7 +39,7 @@ def settings() -> list[Any]:
     found = []
     for name in names("schedule"):
         spec = find("schedule", name)
-        options = [f for f in spec.__dataclass_fields__ if f in other]  # type: ignore[attr-defined]
+        options = [f.name for f in dataclasses.fields(spec) if f.name in other]
         for values in itertools.product(*(other[option] for option in options)):
             made = spec(**dict(zip(options, values, strict=True)))
             found.append(pytest.param(made, id="-".join((name, *map(str, values)))))
@@ -61,7 +62,7 @@ def test_the_formula_stands_right_before_the_options(name: str) -> None:
     docs = inspect.getdoc(spec.part)
     assert docs is not None
     assert formula(spec) + "\n\nArgs:\n" in docs
-    assert list(argument_docs(docs)) == list(spec.__dataclass_fields__)
+    assert list(argument_docs(docs)) == [field.name for field in dataclasses.fields(spec)]
 
 
 FORMULAS = {

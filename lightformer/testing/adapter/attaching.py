@@ -65,12 +65,12 @@ def targets(trial: AdapterTrial) -> Figure:
     if "targets" not in trial.spec.options():
         raise DoesNotApply("it has no option targets")
     chosen = "backbone.blocks.1.attention.output"
-    one = dataclasses.replace(trial.spec, targets=(chosen,))  # type: ignore[type-var]
+    one = trial.spec.replace(targets=(chosen,))
     found = own(dataclasses.replace(trial, spec=one).adapted())
     outside = [name for name in found if not f"backbone.{name}".startswith(f"{chosen}.")]
     if outside or not found:
         return truth(False, f"for {chosen}: {', '.join(outside) or 'nothing'}")
-    none = dataclasses.replace(trial.spec, targets=("*.no_such_map",))  # type: ignore[type-var]
+    none = trial.spec.replace(targets=("*.no_such_map",))
     try:
         dataclasses.replace(trial, spec=none).adapted()
     except ConfigError:

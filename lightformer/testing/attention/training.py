@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor
 
@@ -123,7 +121,7 @@ def dropout(trial: AttentionTrial) -> Figure:
     plain, ids = trial.model("none"), trial.tokens()
 
     def dropping(dropout: float) -> Backbone:
-        spec = dataclasses.replace(trial.spec, dropout=dropout)  # type: ignore[type-var]
+        spec = trial.spec.replace(dropout=dropout)
         model = trial.model("none", attention=spec)
         model.load_state_dict(plain.state_dict())
         return model

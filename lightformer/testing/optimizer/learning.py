@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 
@@ -153,7 +152,7 @@ def _quadratic(trial: OptimizerTrial, factor: float, steps: int = 400) -> float:
     def loss() -> float:
         return sum((c * (p.detach() - goal).square()).sum().item() for p, goal, c in problem)
 
-    spec = dataclasses.replace(trial.spec, **trial.decays(0.0))  # type: ignore[type-var]
+    spec = trial.spec.replace(**trial.decays(0.0))
     optimizer, first = spec(parameters), loss()
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):

@@ -79,7 +79,7 @@ class OptimizerTrial:
 
     def begin(self, dtype: torch.dtype = torch.float64, **options: Any) -> Run:
         """The small transformer, and an optimizer of it with some of its options changed."""
-        return Run(self.module(dtype), dataclasses.replace(self.spec, **options))  # type: ignore[type-var]
+        return Run(self.module(dtype), self.spec.replace(**options))
 
     def decays(self, rate: float) -> dict[str, Any]:
         """The option that sets weight decay, if there is one."""
