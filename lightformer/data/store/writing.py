@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +211,7 @@ def _write_meta(
             "first": list(reading.first) if reading else [],
         },
         "files": {n: {"bytes": size, "blake2b": digest} for n, (size, digest) in states.items()},
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "lightformer": lightformer.__version__,
     }
     text = json.dumps({**meta, "digest": digest_of(meta)}, indent=2, ensure_ascii=False)
