@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-AT_WHITE_SPACE = re.compile(r"\s*\S+(?:[^\S \t\n\r]\s*\S*)*|\s+")
+AT_WHITE_SPACE = re.compile(r"\s*+\S++(?:[^\S \t\n\r]\s*+\S*+)*+|\s++")
 """A word with all the white space before it; what not every tokenizer takes for white space is left in a word."""
 
-AT_SPACES = re.compile(r"\s*\S+(?:[^\S ]\s*\S*)*|\s+")
+AT_SPACES = re.compile(r"\s*+\S++(?:[^\S ]\s*+\S*+)*+|\s++")
 """The same, but other white space than spaces is left in a word."""
 
 _LOCAL = ("NFC", "NFD", "Lowercase")

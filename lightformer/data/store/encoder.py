@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -77,16 +77,19 @@ class Encoder:
         if self._held > _HELD:
             self._known.clear()
             self._held = 0
-        found: list[Any] = list(map(self._known.get, words))
-        places = [place for place, tokens in enumerate(found) if tokens is None]
+        found = list(map(self._known.get, words, repeat(b"")))
+        sizes = _sizes(found)
+        empty = np.flatnonzero(sizes == 0).tolist()
+        places = [place for place in empty if words[place] not in self._known]
         new = list(dict.fromkeys(words[place] for place in places))
         if len(new) > _NEW * len(words) and len(self._known) > _LEARNT:
             return None
         self._learn(new)
         for place in places:
             found[place] = self._known[words[place]]
-        sizes = _sums(found)  # bytes before each word
-        lengths = np.diff(sizes[_sums(cut)]) // self._dtype.itemsize
+            sizes[place] = len(found[place])
+        before = _before(sizes)[_before(_sizes(cut))]  # bytes before each piece
+        lengths = np.diff(before) // self._dtype.itemsize
         return Encoded(np.frombuffer(b"".join(found), self._dtype), lengths)
 
     def _learn(self, words: list[str]) -> None:
@@ -101,17 +104,23 @@ class Encoder:
             self._held += len(stored) + sum(map(sys.getsizeof, group)) + _ENTRY * len(group)
 
 
-def _sums(parts: Sequence[Sized]) -> npt.NDArray[np.int64]:
+def _sizes(parts: Sequence[Sized]) -> npt.NDArray[np.int64]:
+    """Returns how much each part is."""
+    return np.fromiter(map(len, parts), np.int64, len(parts))
+
+
+def _before(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Returns how much comes before each part, and last, how much all are."""
-    found = np.zeros(len(parts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=found[1:])
+    found = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=found[1:])
     return found
 
 
 def _batches(pieces: list[str]) -> Iterator[list[str]]:
-    begin = size = 0
-    for number, piece in enumerate(pieces, start=1):
-        size += len(piece)
-        if size >= _BATCH or number == len(pieces):
-            yield pieces[begin:number]
-            begin, size = number, 0
+    """Yields pieces that begin within the same stretch of the text."""
+    stretch = _before(_sizes(pieces))[:-1] // _BATCH
+    ends = np.flatnonzero(np.diff(stretch, append=-1)) + 1
+    begin = 0
+    for end in ends.tolist():
+        yield pieces[begin:end]
+        begin = end

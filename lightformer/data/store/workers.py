@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -14,8 +16,12 @@ from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Answer = tuple[Result | None, Exception | None]
 
 _SWITCH = "TOKENIZERS_PARALLELISM"
+
+_TURN = 1e-4
+"""Seconds after which a thread of a worker lets another one on: who sends to a worker waits for the one that takes."""
 
 
 class Worker(Generic[Task, Result]):
@@ -87,19 +93,24 @@ def workers(count: int, work: Callable[[Task], Result]) -> Iterator[list[Worker[
 def _serve(work: Callable[[Task], Result], pipe: Connection, other: Connection) -> None:
     """Works until the pipe ends, which it does with the process on its other end.
 
-    Ctrl-C is for that process, which ends this one.
+    It takes the next task and gives the last answer meanwhile, so that neither end waits for the other. Ctrl-C is for
+    that process, which ends this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     other.close()
+    gc.freeze()  # what was there before this process is not its to look through
+    sys.setswitchinterval(_TURN)
     tasks: SimpleQueue[Task] = SimpleQueue()
+    answers: SimpleQueue[Answer[Result]] = SimpleQueue()
     Thread(target=_take, args=(pipe, tasks), daemon=True).start()
+    Thread(target=_give, args=(pipe, answers), daemon=True).start()
     while True:
         task = tasks.get()
         try:
-            pipe.send((work(task), None))
+            answers.put((work(task), None))
         except Exception as error:
-            pipe.send((None, error))
+            answers.put((None, error))
 
 
 def _take(pipe: Connection, tasks: SimpleQueue[Task]) -> None:
@@ -108,3 +119,11 @@ def _take(pipe: Connection, tasks: SimpleQueue[Task]) -> None:
             tasks.put(pipe.recv())
         except (EOFError, OSError):
             os._exit(0)
+
+
+def _give(pipe: Connection, answers: SimpleQueue[Answer[Result]]) -> None:
+    while True:
+        try:
+            pipe.send(answers.get())
+        except Exception:  # the other end is gone, or it will see that this one is
+            os._exit(1)
