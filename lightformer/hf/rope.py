@@ -19,12 +19,15 @@ OPTIONS: dict[str, tuple[str, ...]] = {"linear": ("factor",), "yarn": _YARN, "ll
 _THEIRS = {"original_max_seq_len": "original_max_position_embeddings"}
 
 
-def read_rope(values: Mapping[str, Any], theta: float, where: str) -> PositionSpec:
+def read_rope(
+    values: Mapping[str, Any], theta: float, max_seq_len: int, where: str
+) -> PositionSpec:
     """Returns our position.
 
     Args:
         values: `rope_parameters`, or `rope_scaling` as it was called before
         theta: base of the wavelengths, where `values` has none
+        max_seq_len: what the model was trained on before, where `values` does not say
         where: the file, for messages
 
     Raises:
@@ -46,6 +49,8 @@ def read_rope(values: Mapping[str, Any], theta: float, where: str) -> PositionSp
         raise CheckpointError(
             f"{where} scales rotary positions with {unknown[0]} {given[unknown[0]]!r}, which lightformer has not."
         )
+    if "original_max_seq_len" in OPTIONS[kind]:
+        given.setdefault("original_max_position_embeddings", max_seq_len)
     inside = Settings(given, {}, where)
     options = {known[name]: inside.number(name) for name in given}
     spec: ScalingSpec = getattr(scaling, kind)(**options)

@@ -12,10 +12,12 @@ from torchmetrics import Metric
 from lightformer.errors import ConfigError
 from lightformer.generation import Sampling, generate
 from lightformer.heads import TokenHead
+from lightformer.plain import from_plain
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
 from lightformer.tasks.objective import IGNORED, Objective
 from lightformer.tasks.samples import continuations
+from lightformer.tasks.texts import encoded
 
 
 class CausalLM(Task):
@@ -133,11 +135,10 @@ class CausalLM(Task):
             seed: the same seed gives the same text
             use_cache: whether earlier tokens are remembered
         """
-        if self.tokenizer is None:
-            raise ConfigError(
-                "The model has no tokenizer; load it with lightformer.load(checkpoint)."
-            )
-        ids = [*self.vocabulary.prompt_ids, *self.tokenizer.encode_batch([prompt])[0]]
+        if from_plain(int, num_samples, "num_samples") < 1:
+            raise ConfigError(f"num_samples must be at least 1, but is {num_samples}.")
+        (prompted,) = encoded(self, [from_plain(str, prompt, "prompt")])
+        ids = [*self.vocabulary.prompt_ids, *prompted]
         start = self.vocabulary.eos_id
         if not ids:
             ids = [start if start is not None else 0]

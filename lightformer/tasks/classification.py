@@ -21,6 +21,7 @@ from lightformer.heads import Pooler, Pooling
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.objective import Objective
 from lightformer.tasks.samples import classified
+from lightformer.tasks.texts import encoded
 
 
 class SequenceClassification(Task):
@@ -134,15 +135,10 @@ class SequenceClassification(Task):
     @torch.inference_mode()
     def classify(self, texts: list[str]) -> list[dict[str, Any]]:
         """Returns, for each text, its label and the probability of each class."""
-        if self.tokenizer is None:
-            raise ConfigError(
-                "The model has no tokenizer; load it with lightformer.load(checkpoint)."
-            )
-        results = []
+        results, found = [], encoded(self, texts)
         was_training = self.training
         self.eval()
-        for text in texts:
-            ids = self.tokenizer.encode_batch([text])[0]
+        for ids in found:
             row = self.vocabulary.framed(ids, self.backbone.config.max_seq_len)
             results += self.predict_step({"input_ids": torch.tensor([row], device=self.device)}, 0)
         self.train(was_training)

@@ -12,6 +12,7 @@ from lightformer.heads import Pooler, Pooling, check_pooling, pool
 from lightformer.plain import from_plain
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.objective import Objective
+from lightformer.tasks.texts import encoded
 
 
 class Encoder(Task):
@@ -67,18 +68,13 @@ class Encoder(Task):
             normalize: whether each has length 1, so that a product of two is the cosine between them
             batch_size: how many are read at a time
         """
-        if self.tokenizer is None:
-            raise ConfigError(
-                "The model has no tokenizer; load it with lightformer.load(checkpoint)."
-            )
         check_pooling(pooling, self.backbone.is_causal)
-        texts = from_plain(list[str], texts, "texts")
         if from_plain(int, batch_size, "batch_size") < 1:
             raise ConfigError(f"batch_size must be at least 1, but is {batch_size}.")
+        longest = self.backbone.config.max_seq_len
+        rows = [self.vocabulary.framed(ids, longest) for ids in encoded(self, texts)]
         was_training = self.training
         self.eval()
-        longest = self.backbone.config.max_seq_len
-        rows = [self.vocabulary.framed(i, longest) for i in self.tokenizer.encode_batch(texts)]
         found = [torch.empty(0, self.backbone.config.hidden_size, device=self.device)]
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]

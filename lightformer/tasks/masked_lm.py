@@ -11,10 +11,12 @@ from torchmetrics import Metric
 from lightformer.activations import Activation
 from lightformer.errors import ConfigError
 from lightformer.heads import TokenHead
+from lightformer.plain import from_plain
 from lightformer.tasks.base import Batch, Task
 from lightformer.tasks.language_model import at_labels, perplexity, token_accuracy
 from lightformer.tasks.objective import IGNORED, Objective
 from lightformer.tasks.samples import masked_tokens
+from lightformer.tasks.texts import encoded
 
 
 class MaskedLM(Task):
@@ -107,12 +109,10 @@ def predicted_tokens(task: Any, batch: Batch) -> list[dict[str, Any]]:
 
 def fill_mask(task: Any, text: str, top_k: int) -> list[list[tuple[str, float]]]:
     """Fills the masks of a text with a task that can be called on `input_ids` and scores tokens."""
-    if task.tokenizer is None:
-        raise ConfigError("The model has no tokenizer; load it with lightformer.load(checkpoint).")
-    if top_k < 1:
+    if from_plain(int, top_k, "top_k") < 1:
         raise ConfigError(f"top_k must be at least 1, but is {top_k}.")
     vocabulary = task.vocabulary
-    ids = task.tokenizer.encode_batch([text])[0]
+    (ids,) = encoded(task, [from_plain(str, text, "text")])
     if vocabulary.mask_id not in ids:
         mask = task.tokenizer.decode([vocabulary.mask_id], skip_special_tokens=False)
         raise ConfigError(

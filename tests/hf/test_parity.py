@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import lightformer
+from lightformer.activations import activation_function
+from lightformer.hf.settings import ACTIVATIONS
 from tests.hf.measuring import (
     BATCHES,
     MOST,
@@ -19,7 +22,7 @@ from tests.hf.measuring import (
     without_positions,
 )
 from tests.hf.page import LEFT, PAGE
-from tests.hf.theirs import CASES, all_cases, batch, theirs
+from tests.hf.theirs import CASES, all_cases, batch, theirs, transformers
 
 GENERATE = all_cases("LMHeadModel", "ForCausalLM")
 FIRST_TOKEN = (
@@ -106,6 +109,32 @@ def test_a_folder_of_transformers_4(tmp_path: Path) -> None:
             settings["rope_scaling"] = {k: v for k, v in rope.items() if k != "rope_theta"}
         (folder / "config.json").write_text(json.dumps(settings))
         assert of_scores(lightformer.load(folder), model, batch(model, "right")) < MOST
+
+
+@pytest.mark.parametrize("kind", ["llama3", "yarn"])
+@pytest.mark.parametrize("beside", [None, {"rope_type": "linear", "factor": 3.0}])
+@torch.no_grad()
+def test_rotations_that_are_said_by_halves(
+    kind: str, beside: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    """Without the length of the training it is that of the model; rope_scaling comes before rope_parameters."""
+    model = theirs(f"llama-clm-{kind}")
+    model.save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    del settings["rope_parameters"]["original_max_position_embeddings"]
+    settings |= {"rope_theta": 5000.0, "rope_scaling": beside, "max_position_embeddings": 640}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    found, given = lightformer.load(tmp_path), batch(model, "right")
+    assert of_scores(found, again, given) < MOST
+    assert of_scores(found, model, given) > 100 * MOST
+
+
+def test_each_activation_is_theirs() -> None:
+    values = torch.linspace(-6, 6, 1001, dtype=torch.float64)
+    for name, ours in ACTIVATIONS.items():
+        found = activation_function(ours)(values)
+        assert difference(found, transformers.activations.ACT2FN[name](values)) < 1e-9
 
 
 @pytest.mark.parametrize("case", ["gpt2-classes", "llama-classes"])

@@ -512,6 +512,20 @@ def test_text_needs_a_tokenizer() -> None:
     assert said(made(SequenceClassification).classify, ["a"]) == sentence
 
 
+def test_what_is_no_text() -> None:
+    tasks = made(SequenceClassification), made(MaskedLM), made(CausalLM)
+    for task in tasks:
+        task.tokenizer = Letters()
+    classify, fill_mask, generate = tasks[0].classify, tasks[1].fill_mask, tasks[2].generate_text
+    assert said(classify, "abc") == "texts must be a list, but is 'abc'."
+    assert said(classify, ["abc", 5]) == "texts[1] must be text, but is 5."
+    assert said(fill_mask, ["a["]) == "text must be text, but is ['a[']."
+    assert said(fill_mask, "a[", top_k=0) == "top_k must be at least 1, but is 0."
+    assert said(fill_mask, "a[", top_k="1") == "top_k must be a whole number, but is '1'."
+    assert said(generate, None) == "prompt must be text, but is None."
+    assert said(generate, "a", num_samples=0) == "num_samples must be at least 1, but is 0."
+
+
 class Letters:
     """A tokenizer of one letter a token; `[` is the mask, `^` the end of a document."""
 

@@ -26,23 +26,26 @@ norm.*                               norm.*
 
 
 def backbone(settings: Settings) -> BackboneConfig:
-    settings.only(pretraining_tp=1)
+    settings.only(
+        pretraining_tp=1, partial_rotary_factor=1.0, original_max_position_embeddings=None
+    )
     heads = settings.whole("num_attention_heads")
-    rope = settings.table("rope_parameters") or settings.table("rope_scaling")
+    max_seq_len = settings.whole("max_position_embeddings")
+    rope = settings.table("rope_scaling") or settings.table("rope_parameters")
     return BackboneConfig(
         hidden_size=settings.whole("hidden_size"),
         num_layers=settings.whole("num_hidden_layers", most=MOST_LAYERS),
         num_heads=heads,
         head_dim=settings.whole("head_dim", settings.whole("hidden_size") // heads),
         intermediate_size=settings.whole("intermediate_size"),
-        max_seq_len=settings.whole("max_position_embeddings"),
+        max_seq_len=max_seq_len,
         is_causal=True,
         attention=attention.gqa(
             num_kv_heads=settings.whole("num_key_value_heads", heads),
             bias=settings.flag("attention_bias"),
             dropout=settings.share("attention_dropout"),
         ),
-        position=read_rope(rope, settings["rope_theta"], settings.where),
+        position=read_rope(rope, settings["rope_theta"], max_seq_len, settings.where),
         feedforward=feedforward.gated(
             activation=activation(settings, "hidden_act"), bias=settings.flag("mlp_bias")
         ),

@@ -38,21 +38,26 @@ _POOLING = {"cls": "first", "mean": "mean"}
 
 
 def backbone(settings: Settings) -> BackboneConfig:
-    settings.only(
-        embedding_dropout=0.0, attention_dropout=0.0
-    )  # each where lightformer has none by itself
+    settings.only(  # each where lightformer has none by itself
+        embedding_dropout=0.0, attention_dropout=0.0, rope_scaling=None
+    )
+    max_seq_len = settings.whole("max_position_embeddings")
     options = {"bias": settings.flag("attention_bias")}
     rope = Settings(settings.table("rope_parameters"), {}, settings.where)
     kinds = {
         GLOBAL: LayerPattern(
             attention=attention.mha(**options),
-            position=read_rope(rope.table(GLOBAL), settings["global_rope_theta"], settings.where),
+            position=read_rope(
+                rope.table(GLOBAL), settings["global_rope_theta"], max_seq_len, settings.where
+            ),
         ),
         LOCAL: LayerPattern(
             attention=attention.sliding_window(
                 window=settings.whole("local_attention") // 2, **options
             ),
-            position=read_rope(rope.table(LOCAL), settings["local_rope_theta"], settings.where),
+            position=read_rope(
+                rope.table(LOCAL), settings["local_rope_theta"], max_seq_len, settings.where
+            ),
         ),
     }
     whole = kinds[GLOBAL]
@@ -63,7 +68,7 @@ def backbone(settings: Settings) -> BackboneConfig:
         num_layers=settings.whole("num_hidden_layers", most=MOST_LAYERS),
         num_heads=settings.whole("num_attention_heads"),
         intermediate_size=settings.whole("intermediate_size"),
-        max_seq_len=settings.whole("max_position_embeddings"),
+        max_seq_len=max_seq_len,
         is_causal=False,
         norm_embeddings=True,
         attention=whole.attention,
