@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Iterable
 from typing import Any
 
+from lightformer.data.reading.rows import check_characters
 from lightformer.errors import DataError
 
 MOST = 1 << 16
@@ -27,6 +28,8 @@ def clean_label(where: str, name: str, value: Any) -> str | int | bool:
     if type(value) not in _KINDS or value == "":
         shown = "nothing" if value is None or value == "" else reprlib.repr(value)
         raise DataError(f"{where} must have a word or a whole number as {name!r}, but has {shown}.")
+    if isinstance(value, str):
+        check_characters(where, name, value)
     if (type(value) is int and value < 0) or (type(value) is str and re.fullmatch(r"-\d+", value)):
         raise DataError(
             f"{where} has the {name!r} {value}, which mostly marks a row without one; "

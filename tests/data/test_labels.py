@@ -51,6 +51,10 @@ def test_labels_are_numbered_in_order(values: tuple[Any, ...], expected: tuple[s
             ("a", " "),
             "a.csv, line 3 must have a word or a whole number as 'label', but has nothing.",
         ),
+        (
+            ("a", "b\0"),
+            "a.csv, line 3 must have text in 'label', but character 2 is a NUL.",
+        ),
         ((None,), "a.csv, line 2 must have a word or a whole number as 'label', but has nothing."),
         (
             (0, -1),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lightformer.data.reading import lines
 from lightformer.data.reading.faults import Reading
-from lightformer.data.reading.rows import Row, check_columns
+from lightformer.data.reading.rows import Needed, Row, check_columns
 from lightformer.errors import DataError
 
 
@@ -31,9 +31,6 @@ _BLOCK = 1 << 23
 
 _WIDEST = 4
 """Bytes of a character, at most."""
-
-Needed = Collection[str] | None
-"""The columns whose values are needed, where it is not all; a row has None for the others."""
 
 Blocks = Iterator[tuple[Sequence[str], Any, int]]
 """All columns, some rows of those that are needed, and how many bytes of the file were read for these and before."""

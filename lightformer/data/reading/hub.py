@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lightformer.data.reading.rows import Row
+from lightformer.data.reading.rows import Needed, Row
 from lightformer.errors import ConfigError, DataError
 
 HUB = "datasets:"
@@ -12,8 +12,12 @@ HUB = "datasets:"
 `datasets:Salesforce/wikitext@wikitext-2-raw-v1:train`."""
 
 
-def hub_rows(name: str) -> Iterator[Row]:
+def hub_rows(name: str, needed: Needed = None) -> Iterator[Row]:
     """Yields the rows of a data set, as they come over the network.
+
+    Args:
+        name: of the data set
+        needed: the columns that are needed, where it is not all; the others, pictures maybe, are not loaded
 
     Raises:
         ConfigError: the name lacks a part.
@@ -35,8 +39,12 @@ def hub_rows(name: str) -> Iterator[Row]:
         ) from error
     try:
         rows = datasets.load_dataset(path, configuration or None, split=split, streaming=True)
+        columns = getattr(rows, "column_names", None) or ()  # not every data set tells
+        there = [column for column in columns if needed is not None and column in needed]
+        if there:
+            rows = rows.select_columns(there)
         for number, row in enumerate(rows, start=1):
-            yield f"{name}, row {number}", row
+            yield f"{name}, row {number}", {**dict.fromkeys(columns), **row}
     except Exception as error:  # of many kinds: network, name, split, access
         reason = " ".join(str(error).split())
         raise DataError(f"{name} cannot be loaded ({reason}).") from error

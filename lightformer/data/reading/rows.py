@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lightformer.data.reading import lines
@@ -11,6 +11,9 @@ from lightformer.errors import DataError, did_you_mean
 
 Row = tuple[str, Mapping[str, Any]]
 """Where it stands, as `file, line 3`, and its columns; one that cannot be read is the DataError that says why."""
+
+Needed = Collection[str] | None
+"""The columns whose values are needed, where it is not all; a row has None for the others."""
 
 
 def column(where: str, row: Mapping[str, Any], name: str) -> Any:
@@ -38,6 +41,16 @@ def text_column(where: str, row: Mapping[str, Any], name: str) -> str:
         raise DataError(f"{where} must have text in {name!r}, but has {shown(value)}.")
     if len(value) > lines.LONGEST:
         raise lines.too_long(where)
+    check_characters(where, name, value)
+    return value
+
+
+def check_characters(where: str, name: str, value: str) -> None:
+    """Refuses what no text file could hold.
+
+    Raises:
+        DataError: there is a NUL in it, or half a character.
+    """
     nul = value.find("\0")
     if nul >= 0:
         raise DataError(f"{where} must have text in {name!r}, but character {nul + 1} is a NUL.")
@@ -49,7 +62,6 @@ def text_column(where: str, row: Mapping[str, Any], name: str) -> str:
             f"{where} must have text in {name!r}, but character {error.start + 1} is half a "
             f"character (\\u{half:04x})."
         ) from error
-    return value
 
 
 def shown(value: Any) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lightformer.data.reading.arrow_rows import Needed, arrow_rows, parquet_rows
+from lightformer.data.reading.arrow_rows import arrow_rows, parquet_rows
 from lightformer.data.reading.documents import documents
 from lightformer.data.reading.faults import Reading
 from lightformer.data.reading.hub import HUB, hub_rows
 from lightformer.data.reading.json_rows import json_lines, json_list
 from lightformer.data.reading.names import kind_of
-from lightformer.data.reading.rows import Row, text_column
+from lightformer.data.reading.rows import Needed, Row, text_column
 from lightformer.data.reading.table_rows import comma_rows, tab_rows
 from lightformer.errors import DataError
 
@@ -40,7 +40,7 @@ def read_rows(name: str, reading: Reading, needed: Needed = None) -> Iterator[Ro
 
 def _rows(name: str, reading: Reading, needed: Needed) -> Iterator[Row]:
     if name.startswith(HUB):
-        yield from hub_rows(name)
+        yield from hub_rows(name, needed)
         return
     path, skipped, row = Path(name), reading.skipped, None
     kind = kind_of(path)

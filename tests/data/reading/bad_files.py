@@ -393,6 +393,12 @@ BAD_ROWS = [
         ", line 2 must have a word or a whole number as 'label', but has nan.",
     ),
     labelled(
+        "a label with half a character",
+        "train/half.jsonl",
+        '{"text": "x", "label": "a\\ud800"}',
+        ", line 2 must have text in 'label', but character 2 is half a character (\\ud800).",
+    ),
+    labelled(
         "a label that is nothing",
         "train/null.jsonl",
         '{"text": "x", "label": null}',

@@ -186,6 +186,23 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_of_a_data_set_other_columns_are_not_loaded(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "data").mkdir()
+    table = pyarrow.table({"text": ["a b", "c"], "picture": [b"1", b"2"]})
+    parquet.write_table(table, tmp_path / "data" / "train-0.parquet")
+    name = f"datasets:{tmp_path}:train"
+    found = [row for _, row in read_rows(name, Reading(), ["text"])]
+    assert found == [{"text": "a b", "picture": None}, {"text": "c", "picture": None}]
+    assert [row["picture"] for _, row in read_rows(name, Reading())] == [b"1", b"2"]
+    with pytest.raises(DataError) as raised:
+        list(read_texts(name, Reading(), "txet", None))
+    assert (
+        str(raised.value)
+        == f"{name}, row 1 has no 'txet'. Did you mean 'text'? Columns: picture, text."
+    )
+
+
 def test_data_sets_are_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     class Fake:
         @staticmethod
