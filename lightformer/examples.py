@@ -7,6 +7,7 @@ samples at once. What a sample holds is a pure function of (seed, epoch, number 
 from __future__ import annotations
 
 import abc
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,7 +80,7 @@ class Corpus:
         """
         cut = self.start + int((self.stop - self.start) * (1 - share))
         if self.num_documents > 1:
-            document = int(np.abs(self.bounds()[1:-1] - cut).argmin()) + 1
+            document = self._nearest(cut)
             labels = (None, None)
             if self.labels is not None:
                 labels = (self.labels[:document], self.labels[document:])  # type: ignore[assignment]
@@ -92,6 +93,21 @@ class Corpus:
             _single(self, np.array([self.start, *inner[inner < cut], cut])),
             _single(self, np.array([cut, *inner[inner > cut], self.stop])),
         )
+
+    def _nearest(self, token: int) -> int:
+        """Returns the document, not the first, that starts nearest to a token; of several, the first.
+
+        It looks at few of them, as there may be more than memory holds.
+        """
+
+        def start(document: int) -> int:
+            return int(self.sentences[self.documents[document]])
+
+        inside = range(1, self.num_documents)
+        after = min(bisect_left(inside, token, key=start), len(inside) - 1)
+        low, high = start(inside[max(after - 1, 0)]), start(inside[after])
+        nearest = low if token - low <= high - token else high
+        return inside[bisect_left(inside, nearest, key=start)]
 
 
 def _single(corpus: Corpus, sentences: Indices) -> Corpus:

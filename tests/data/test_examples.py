@@ -328,6 +328,31 @@ def test_a_corpus_is_split_between_documents(separator: int | None) -> None:
     assert last.tokens[last.start : last.stop].tolist() == list(range(99, 109))
 
 
+class OneByOne:
+    """An array of which a few values may be had, and no more: there may be billions."""
+
+    def __init__(self, values: np.ndarray[Any, Any]) -> None:
+        self.values, self.asked = values, 0
+
+    def __getitem__(self, place: int) -> int:
+        self.asked += 1
+        return int(self.values[int(place)])
+
+
+def test_a_corpus_is_split_where_that_is_nearest_to_the_share() -> None:
+    draw = np.random.default_rng(3)
+    for _ in range(300):
+        lengths = draw.integers(0, 5, size=draw.integers(2, 90)) * draw.integers(0, 2)
+        sentences = 7 + np.concatenate([[0], np.cumsum(lengths)])
+        few: Any = OneByOne(sentences)
+        corpus = Corpus(np.zeros(500), few, np.arange(len(sentences)))
+        share = draw.random()
+        cut = 7 + int((sentences[-1] - 7) * (1 - share))
+        nearest = int(np.abs(sentences[1:-1] - cut).argmin()) + 1
+        assert corpus.split(share)[0].num_documents == nearest
+        assert few.asked < 30
+
+
 def test_a_single_document_is_split_between_tokens() -> None:
     first, last = make_corpus([[31, 37, 33]], separator=3).split(0.1)
     assert first.tokens[first.start : first.stop].tolist() == list(range(10, 100))
