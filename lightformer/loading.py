@@ -91,11 +91,11 @@ def find_task(name: str) -> type[Task]:
         CheckpointError: there is none.
     """
     found: dict[str, type[Task]] = {}
-    todo = list(Task.__subclasses__())
-    while todo:
-        cls = todo.pop()
+    classes = list(Task.__subclasses__())
+    while classes:
+        cls = classes.pop()
         found[cls.__name__] = cls
-        todo += cls.__subclasses__()
+        classes += cls.__subclasses__()
     if name not in found:
         raise CheckpointError(
             f"There is no task {name!r}; a plugin of yours that defines it must be loaded first."

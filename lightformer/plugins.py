@@ -80,11 +80,11 @@ def load_plugins(
     Raises:
         PluginError: a plugin does not exist, or has an error; the message names its file and line.
     """
-    todo = [s for s in find_sources(given, folder) if s.target not in _loaded.values()]
-    local = [source.label for source in todo if source.local]
+    new = [s for s in find_sources(given, folder) if s.target not in _loaded.values()]
+    local = [source.label for source in new if source.local]
     if local and not quiet and os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"plugins: {', '.join(local)}", file=sys.stderr, flush=True)
-    for source in todo:
+    for source in new:
         _load(source)
     return loaded()
 

@@ -121,9 +121,9 @@ def plugins(_command: str, arguments: list[str]) -> int:
 def _read(name: str, command: Command, arguments: list[str]) -> Request:
     request = Request(folder=None if os.environ.get(SWITCH) == "0" else FOLDER)
     known = [f"--{option}" for option in (*command.options, "plugins")]
-    todo = list(arguments)
-    while todo:
-        word, equals, value = todo.pop(0).partition("=")
+    left = list(arguments)
+    while left:
+        word, equals, value = left.pop(0).partition("=")
         if word == NO_LOCAL:
             request.folder = None
         elif not word.startswith("-"):
@@ -132,9 +132,9 @@ def _read(name: str, command: Command, arguments: list[str]) -> Request:
             hint = did_you_mean(word, [*known, NO_LOCAL], "Its options")
             raise ConfigError(f"`plugins {name}` has no option {word!r}.{hint}")
         else:
-            if not equals and (not todo or todo[0].startswith("--")):
+            if not equals and (not left or left[0].startswith("--")):
                 raise ConfigError(f"{word} needs a value.")
-            value = value if equals else todo.pop(0)
+            value = value if equals else left.pop(0)
             if word == "--plugins":
                 request.plugins += plugin_names(parse_value(value))
             elif word.removeprefix("--") in request.options:
