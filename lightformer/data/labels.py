@@ -24,12 +24,11 @@ def clean_label(where: str, name: str, value: Any) -> str | int | bool:
         DataError: it is no word and no whole number from 0 on.
     """
     if isinstance(value, str):
+        check_characters(where, name, value)
         value = value.strip()
     if type(value) not in _KINDS or value == "":
         shown = "nothing" if value is None or value == "" else reprlib.repr(value)
         raise DataError(f"{where} must have a word or a whole number as {name!r}, but has {shown}.")
-    if isinstance(value, str):
-        check_characters(where, name, value)
     if (type(value) is int and value < 0) or (type(value) is str and re.fullmatch(r"-\d+", value)):
         raise DataError(
             f"{where} has the {name!r} {value}, which mostly marks a row without one; "

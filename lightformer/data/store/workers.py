@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +17,9 @@ from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Answer = tuple[Result | None, Exception | None]
 
 _SWITCH = "TOKENIZERS_PARALLELISM"
+_PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 _TURN = 1e-4
 """Seconds after which a thread of a worker lets another one on: who sends to a worker waits for the one that takes."""
@@ -48,7 +49,7 @@ class Worker(Generic[Task, Result]):
         """
         try:
             self._pipe.send(task)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except OSError as error:
             raise ChildProcessError(self._process.pid) from error
 
     def receive(self) -> Result:
@@ -59,7 +60,7 @@ class Worker(Generic[Task, Result]):
         """
         try:
             result, error = self._pipe.recv()
-        except (EOFError, ConnectionResetError) as gone:
+        except (EOFError, OSError) as gone:
             raise ChildProcessError(self._process.pid) from gone
         if error is not None:
             raise error
@@ -102,28 +103,35 @@ def _serve(work: Callable[[Task], Result], pipe: Connection, other: Connection) 
     gc.freeze()  # what was there before this process is not its to look through
     sys.setswitchinterval(_TURN)
     tasks: SimpleQueue[Task] = SimpleQueue()
-    answers: SimpleQueue[Answer[Result]] = SimpleQueue()
+    answers: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_take, args=(pipe, tasks), daemon=True).start()
     Thread(target=_give, args=(pipe, answers), daemon=True).start()
     while True:
-        task = tasks.get()
+        answers.put(_answer(work, tasks.get()))
+
+
+def _answer(work: Callable[[Task], Result], task: Task) -> bytes:
+    """Returns the result of a task, or its error, as it is sent."""
+    try:
+        return pickle.dumps((work(task), None), _PROTOCOL)
+    except Exception as error:
         try:
-            answers.put((work(task), None))
-        except Exception as error:
-            answers.put((None, error))
+            return pickle.dumps((None, error), _PROTOCOL)
+        except Exception:  # an error that cannot be sent
+            return pickle.dumps((None, RuntimeError(repr(error))), _PROTOCOL)
 
 
 def _take(pipe: Connection, tasks: SimpleQueue[Task]) -> None:
     while True:
         try:
             tasks.put(pipe.recv())
-        except (EOFError, OSError):
-            os._exit(0)
+        except Exception as error:  # the other end is gone, or it will see that this one is
+            os._exit(0 if isinstance(error, EOFError) else 1)
 
 
-def _give(pipe: Connection, answers: SimpleQueue[Answer[Result]]) -> None:
+def _give(pipe: Connection, answers: SimpleQueue[bytes]) -> None:
     while True:
         try:
-            pipe.send(answers.get())
-        except Exception:  # the other end is gone, or it will see that this one is
+            pipe.send_bytes(answers.get())
+        except Exception:
             os._exit(1)
