@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 import torch
@@ -16,9 +18,6 @@ from lightformer.plugins import load_plugins
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-PRELOAD = ["lightformer.testing", "torch._dynamo"]
-"""What takes long to import and every process needs: it is imported once, and each process begins with it."""
 
 
 def in_processes(
@@ -42,9 +41,7 @@ def in_processes(
         yield from map(function, items)
         return
     before = set(active_children())
-    server = get_context("forkserver")
-    server.set_forkserver_preload(PRELOAD)
-    pool = ProcessPoolExecutor(processes, server, _start, (list(plugins), folder))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (list(plugins), folder))
     try:
         with _deaf():
             results = pool.map(function, items, chunksize=max(1, min(8, len(items) // 64)))
@@ -69,6 +66,14 @@ def _deaf() -> Iterator[None]:
 
 def _start(plugins: list[str], folder: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    Thread(target=_end_with_the_first, daemon=True).start()
     torch.set_num_threads(1)
     with contextlib.redirect_stderr(io.StringIO()):  # which plugins there are has been said
         load_plugins(plugins, folder)
+
+
+def _end_with_the_first() -> None:
+    first = parent_process()
+    if first is not None:
+        first.join()
+        os._exit(1)

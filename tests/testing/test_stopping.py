@@ -1,4 +1,4 @@
-"""Ctrl-C ends what runs in several processes at once, and leaves none of them."""
+"""Whatever ends a command that runs in several processes ends all of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ import pytest
 from tests.processes import start
 
 
-@pytest.mark.parametrize("command", ["matrix", "probe"])
-def test_ctrl_c_ends_all_processes(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "end", "code"),
+    [
+        ("matrix", signal.SIGINT, 130),
+        ("probe", signal.SIGINT, 130),
+        ("matrix", signal.SIGTERM, -signal.SIGTERM),
+        ("matrix", signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_all_processes_end(command: str, end: signal.Signals, code: int, tmp_path: Path) -> None:
     words = ("-m", "lightformer", "plugins", command)
     process = start(*words, cwd=tmp_path, start_new_session=True)
     time.sleep(8)  # its processes have started
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in out + err
     assert _is_gone(process.pid)
 
