@@ -83,7 +83,7 @@ class Spec(abc.ABC):
             cls.kind, cls.builds = kind, builds
             _contracts[kind] = cls
 
-    def __new__(cls, **options: Any) -> Spec:
+    def __new__(cls, /, **options: Any) -> Spec:
         known = [field.name for field in dataclasses.fields(cls)]
         for option in options:
             if option not in known:
@@ -105,7 +105,7 @@ class Spec(abc.ABC):
         """Returns the value of each option."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
-    def replace(self: S, **options: Any) -> S:
+    def replace(self: S, /, **options: Any) -> S:
         """Returns a spec of the same part, with other values for these options."""
         return type(self)(**{**self.options(), **options})
 
@@ -203,7 +203,7 @@ def make_spec(
         family = part.__mro__[: part.__mro__.index(base.builds)]
         inits = [vars(cls)["__init__"].__doc__ for cls in family if "__init__" in vars(cls)]
         docs += [inspect.cleandoc(doc) for doc in inits if doc]
-    return dataclasses.make_dataclass(
+    made = dataclasses.make_dataclass(
         name,
         fields,
         bases=(base,),
@@ -212,7 +212,6 @@ def make_spec(
         namespace={
             "__call__": _build,
             "__doc__": "\n\n".join(dict.fromkeys(doc for doc in docs if doc)),
-            "__module__": f"lightformer.{kind}",
             "name": name,
             "part": part if inspect.isclass(part) else staticmethod(part),
             "origin": origin,
@@ -220,6 +219,8 @@ def make_spec(
             "forms": tried,
         },
     )
+    made.__module__ = f"lightformer.{kind}"  # from Python 3.12 on, it would be this one
+    return made
 
 
 def _check_contract(base: type[Spec], label: str, part: Callable[..., Any]) -> None:

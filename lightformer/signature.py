@@ -51,6 +51,10 @@ def options_of(label: str, part: Callable[..., Any]) -> list[tuple[str, Any, Any
                     f"{label}: an option cannot be called {p.name!r}, which names the part itself "
                     f"in a config; rename it."
                 )
+            if p.name.startswith("_"):
+                raise PluginError(
+                    f"{label}: an option cannot be called {p.name!r}; begin its name with a letter."
+                )
             if p.name in OF_SPECS:
                 raise PluginError(
                     f"{label}: an option cannot be called {p.name!r}, which every spec has already; "

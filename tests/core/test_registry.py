@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -307,6 +309,10 @@ def test_signatures_that_hide_their_options() -> None:
         "feedforward 'odd': an option cannot be called 'name', which names the part itself in a "
         "config; rename it."
     )
+    exec("def hidden(self, dims, /, *, _size: int = 1): ...", given := {})
+    assert said(add, init(given["hidden"])) == (
+        "feedforward 'odd': an option cannot be called '_size'; begin its name with a letter."
+    )
     for taken in ("part", "kind", "replace"):
         exec(f"def like_a_spec(self, dims, /, *, {taken}: int = 1): ...", given := {})
         assert said(add, init(given["like_a_spec"])) == (
@@ -324,15 +330,24 @@ def test_signatures_that_hide_their_options() -> None:
 
 
 def test_no_option_hides_what_a_spec_has() -> None:
-    assert {name for name in dir(Spec) if not name.startswith("_")} - {"name"} <= OF_SPECS
+    held = {*dir(Spec), *typing.get_type_hints(Spec)}
+    assert {name for name in held if not name.startswith("_")} - {"name"} == OF_SPECS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spec_is_found_where_it_says(kind: str) -> None:
+    for name in names(kind):
+        spec = find(kind, name)
+        assert getattr(importlib.import_module(spec.__module__), spec.__qualname__) is spec
 
 
 def test_a_spec_with_another_option() -> None:
     small = attention.gqa(num_kv_heads=1, dropout=0.25)
     assert small.replace(num_kv_heads=2) == attention.gqa(num_kv_heads=2, dropout=0.25)
-    assert said(small.replace, kv_heads=2, error=ConfigError).startswith(
-        "attention 'gqa' has no option 'kv_heads'."
-    )
+    for name in ("cls", "self", "kv_heads"):
+        assert said(small.replace, error=ConfigError, **{name: 2}).startswith(
+            f"attention 'gqa' has no option '{name}'."
+        )
 
 
 def test_an_abstract_spec_lists_no_parts() -> None:
