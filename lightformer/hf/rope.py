@@ -44,13 +44,17 @@ def read_rope(
         raise CheckpointError(
             f"{where} has rotary positions of the type {kind!r}, and lightformer has default, {', '.join(OPTIONS)}."
         )
+    if given.get("partial_rotary_factor") == 1:
+        del given["partial_rotary_factor"]
+    if "original_max_seq_len" in OPTIONS[kind]:
+        given.setdefault("original_max_position_embeddings", max_seq_len)
+    else:
+        given.pop("original_max_position_embeddings", None)  # it does not ask for it
     known = {_THEIRS.get(name, name): name for name in OPTIONS[kind]}
     if unknown := sorted(set(given) - set(known)):
         raise CheckpointError(
             f"{where} scales rotary positions with {unknown[0]} {given[unknown[0]]!r}, which lightformer has not."
         )
-    if "original_max_seq_len" in OPTIONS[kind]:
-        given.setdefault("original_max_position_embeddings", max_seq_len)
     inside = Settings(given, {}, where)
     options = {known[name]: inside.number(name) for name in given}
     spec: ScalingSpec = getattr(scaling, kind)(**options)

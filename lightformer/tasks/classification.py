@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -133,7 +134,7 @@ class SequenceClassification(Task):
         return classified(self, batch, tokenizer, limit)
 
     @torch.inference_mode()
-    def classify(self, texts: list[str]) -> list[dict[str, Any]]:
+    def classify(self, texts: Iterable[str]) -> list[dict[str, Any]]:
         """Returns, for each text, its label and the probability of each class."""
         results, found = [], encoded(self, texts)
         was_training = self.training

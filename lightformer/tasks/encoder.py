@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ class Encoder(Task):
     @torch.inference_mode()
     def embed(
         self,
-        texts: list[str],
+        texts: Iterable[str],
         *,
         pooling: Pooling = "mean",
         normalize: bool = True,

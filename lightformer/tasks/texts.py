@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lightformer.errors import ConfigError
 from lightformer.plain import from_plain
 
 
-def encoded(task: Any, texts: list[str]) -> list[list[int]]:
+def encoded(task: Any, texts: Iterable[str]) -> list[list[int]]:
     """Returns the token ids of texts, without special tokens.
 
     Args:
@@ -20,5 +21,7 @@ def encoded(task: Any, texts: list[str]) -> list[list[int]]:
     """
     if task.tokenizer is None:
         raise ConfigError("The model has no tokenizer; load it with lightformer.load(checkpoint).")
+    if not isinstance(texts, str) and isinstance(texts, Iterable):
+        texts = list(texts)  # a column of a table among them
     found: list[list[int]] = task.tokenizer.encode_batch(from_plain(list[str], texts, "texts"))
     return found

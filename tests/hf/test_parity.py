@@ -12,6 +12,7 @@ import torch
 
 import lightformer
 from lightformer.activations import activation_function
+from lightformer.errors import CheckpointError
 from lightformer.hf.settings import ACTIVATIONS
 from tests.hf.measuring import (
     BATCHES,
@@ -128,6 +129,39 @@ def test_rotations_that_are_said_by_halves(
     found, given = lightformer.load(tmp_path), batch(model, "right")
     assert of_scores(found, again, given) < MOST
     assert of_scores(found, model, given) > 100 * MOST
+
+
+@pytest.mark.parametrize(
+    ("case", "beside"),
+    [
+        ("llama", {"original_max_position_embeddings": 64}),
+        ("llama", {"partial_rotary_factor": 0.5}),
+        ("llama-clm-tied", {"original_max_position_embeddings": 64}),
+        ("llama-clm-yarn", {"original_max_position_embeddings": 500, "partial_rotary_factor": 1.0}),
+        ("modernbert", {"rope_scaling": {}}),
+    ],
+)
+@torch.no_grad()
+def test_what_is_said_of_rotations_elsewhere(
+    case: str, beside: dict[str, Any], tmp_path: Path
+) -> None:
+    """It counts where theirs asks for it, and nowhere else."""
+    model = theirs(case)
+    model.save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, **beside}))
+    again = type(model).from_pretrained(tmp_path)
+    assert of_scores(lightformer.load(tmp_path), again, batch(model, "right")) < MOST
+
+
+def test_part_of_a_head_is_not_rotated_by_halves(tmp_path: Path) -> None:
+    theirs("llama-clm-yarn").save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "partial_rotary_factor": 0.5}))
+    with pytest.raises(
+        CheckpointError, match=r"scales rotary positions with partial_rotary_factor 0\.5, which"
+    ):
+        lightformer.load(tmp_path)
 
 
 def test_each_activation_is_theirs() -> None:

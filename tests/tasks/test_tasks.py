@@ -517,6 +517,7 @@ def test_what_is_no_text() -> None:
     for task in tasks:
         task.tokenizer = Letters()
     classify, fill_mask, generate = tasks[0].classify, tasks[1].fill_mask, tasks[2].generate_text
+    assert classify(text for text in ("ab", "c")) == classify(["ab", "c"])
     assert said(classify, "abc") == "texts must be a list, but is 'abc'."
     assert said(classify, ["abc", 5]) == "texts[1] must be text, but is 5."
     assert said(fill_mask, ["a["]) == "text must be text, but is ['a[']."

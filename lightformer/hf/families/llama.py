@@ -26,12 +26,13 @@ norm.*                               norm.*
 
 
 def backbone(settings: Settings) -> BackboneConfig:
-    settings.only(
-        pretraining_tp=1, partial_rotary_factor=1.0, original_max_position_embeddings=None
-    )
+    settings.only(pretraining_tp=1)
     heads = settings.whole("num_attention_heads")
     max_seq_len = settings.whole("max_position_embeddings")
-    rope = settings.table("rope_scaling") or settings.table("rope_parameters")
+    rope = dict(settings.table("rope_scaling") or settings.table("rope_parameters"))
+    rope.setdefault("partial_rotary_factor", settings.get("partial_rotary_factor"))
+    if (trained_on := settings.get("original_max_position_embeddings")) is not None:
+        rope["original_max_position_embeddings"] = trained_on
     return BackboneConfig(
         hidden_size=settings.whole("hidden_size"),
         num_layers=settings.whole("num_hidden_layers", most=MOST_LAYERS),

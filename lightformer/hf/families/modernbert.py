@@ -39,7 +39,7 @@ _POOLING = {"cls": "first", "mean": "mean"}
 
 def backbone(settings: Settings) -> BackboneConfig:
     settings.only(  # each where lightformer has none by itself
-        embedding_dropout=0.0, attention_dropout=0.0, rope_scaling=None
+        embedding_dropout=0.0, attention_dropout=0.0, rope_scaling={}
     )
     max_seq_len = settings.whole("max_position_embeddings")
     options = {"bias": settings.flag("attention_bias")}
