@@ -82,13 +82,13 @@ class BackboneConfig:
     dropout: float = 0.0
     scale_embeddings: bool = False
     norm_embeddings: bool = False
-    attention: AttentionSpec = attention.mha()  # noqa: RUF009 (frozen)
-    position: PositionSpec = position.rope()  # noqa: RUF009 (frozen)
-    feedforward: FeedForwardSpec = feedforward.mlp()  # noqa: RUF009 (frozen)
-    norm: NormSpec = norm.layer_norm()  # noqa: RUF009 (frozen)
-    block: BlockSpec = block.pre_norm()  # noqa: RUF009 (frozen)
+    attention: AttentionSpec = attention.mha()
+    position: PositionSpec = position.rope()
+    feedforward: FeedForwardSpec = feedforward.mlp()
+    norm: NormSpec = norm.layer_norm()
+    block: BlockSpec = block.pre_norm()
     pattern: list[LayerPattern] = field(default_factory=list)
-    init: InitSpec = init.scaled_normal()  # noqa: RUF009 (frozen)
+    init: InitSpec = init.scaled_normal()
 
     def __post_init__(self) -> None:
         if self.head_dim is None and self.num_heads > 0 and self.hidden_size % self.num_heads:

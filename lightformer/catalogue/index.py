@@ -141,9 +141,9 @@ def _read_plugin(catalogue: Catalogue, source: Source) -> None:
         return
     top = first.name.split(".")[0]
     catalogue.modules.add(top)
-    seen, todo = set(), [first]
-    while todo:  # a package registers by importing its own modules
-        module = todo.pop()
+    seen, left = set(), [first]
+    while left:  # a package registers by importing its own modules
+        module = left.pop()
         if module.name in seen:
             continue
         seen.add(module.name)
@@ -155,7 +155,7 @@ def _read_plugin(catalogue: Catalogue, source: Source) -> None:
                     and candidate.split(".")[0] == top
                     and (found := src.read(candidate))
                 ):
-                    todo.append(found)
+                    left.append(found)
 
 
 def _read(catalogue: Catalogue, module: Module, label: str) -> None:

@@ -93,8 +93,8 @@ def _field_default(value: ast.expr) -> ast.expr | None:
         if keyword.arg == "default":
             return keyword.value
         if keyword.arg == "default_factory":
-            lazy = isinstance(keyword.value, ast.Lambda)
-            return keyword.value.body if lazy else ast.Call(keyword.value, [], [])  # type: ignore[attr-defined]
+            made = keyword.value
+            return made.body if isinstance(made, ast.Lambda) else ast.Call(made, [], [])
     return None
 
 

@@ -149,9 +149,9 @@ def dotted(node: ast.expr) -> str:
 
 def lineage(module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
     """Returns a class and those of its bases that can be read, nearest first."""
-    found, todo = [], [(module, node)]
-    while todo:
-        here, cls = todo.pop(0)
+    found, left = [], [(module, node)]
+    while left:
+        here, cls = left.pop(0)
         if (here, cls) in found:
             continue
         found.append((here, cls))
@@ -159,7 +159,7 @@ def lineage(module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassD
             bare = base.value if isinstance(base, ast.Subscript) else base
             target = resolve(here, bare)
             if target is not None and isinstance(target[1], ast.ClassDef):
-                todo.append((target[0], target[1]))
+                left.append((target[0], target[1]))
     return found
 
 

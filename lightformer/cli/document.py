@@ -35,7 +35,7 @@ class Document:
     file: str = ""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the fast one where it was built
     """Safe YAML 1.1, where 1e-3 is a number, as in YAML 1.2, and a date is text."""
 
 

@@ -39,7 +39,7 @@ class DataModule(PreparedText, LightningDataModule):
     def __init__(
         self,
         *,
-        tokenizer: TokenizerConfig = TokenizerConfig(),  # noqa: B008 (frozen)
+        tokenizer: TokenizerConfig = TokenizerConfig(),
         examples: ExamplesSpec | None = None,
         masking: MaskingSpec | None = None,
         batch_size: int = 32,

@@ -78,10 +78,10 @@ class Task(LightningModule, ABC):
 
     def __init__(
         self,
-        vocabulary: Vocabulary = Vocabulary(size=1),  # noqa: B008 (frozen)
+        vocabulary: Vocabulary = Vocabulary(size=1),
         backbone: BackboneConfig = UNSAID,
-        optimizer: OptimizerSpec = optimizers.adamw(),  # noqa: B008 (frozen)
-        schedule: ScheduleSpec = schedules.cosine(),  # noqa: B008 (frozen)
+        optimizer: OptimizerSpec = optimizers.adamw(),
+        schedule: ScheduleSpec = schedules.cosine(),
         init_from: str | None = None,
         compile: bool = False,
         freeze: list[str] | None = None,

@@ -84,7 +84,7 @@ class CausalLM(Task):
         self,
         input_ids: Tensor,
         max_new_tokens: int,
-        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        sampling: Sampling = Sampling(),
         *,
         attention_mask: Tensor | None = None,
         use_cache: bool = True,
